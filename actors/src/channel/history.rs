@@ -1,0 +1,150 @@
+//! Reading a conversation, with what is being typed in it, and deleting from it.
+
+use super::{State, StoreAnswer, entry};
+use crate::edge::Entry;
+use crate::frame::End;
+use crate::requests::{History, TypingError, Unanswered};
+use crate::timeline::Known;
+use crate::typing_message::TypingMessageMessage;
+use cql::{Message, MessageId, Page, Placed, Range, StoreError};
+use ractor::RpcReplyPort;
+use std::collections::BTreeMap;
+
+impl State {
+    pub(super) fn history(
+        &mut self,
+        range: Range,
+        reply: RpcReplyPort<Result<History, Unanswered>>,
+    ) {
+        let cached = if self.owes_second_read {
+            None
+        } else {
+            self.tail.page(range)
+        };
+        if let Some(page) = cached {
+            let _ = reply.send(Ok(self.with_ghosts(page, range)));
+            return;
+        }
+        let readers = self.reading.entry(range).or_default();
+        readers.push(reply);
+        // Whoever asks for the same meanwhile gets the same answer.
+        if readers.len() > 1 {
+            return;
+        }
+        let (store, conversation) = (self.node.store.clone(), self.conversation.clone());
+        self.ask(
+            async move { store.history(&conversation, range).await },
+            move |page| StoreAnswer::Page { range, page },
+        );
+    }
+
+    pub(super) fn page(&mut self, range: Range, page: Result<Page, StoreError>) {
+        let readers = self.reading.remove(&range).unwrap_or_default();
+        let answer = page.map_err(|_| Unanswered).map(|page| {
+            self.show_found(&page);
+            let mut page = self.tail.freshen(page, range);
+            page.messages
+                .retain(|message| !self.timeline.was_deleted(message.id));
+            self.with_ghosts(page, range)
+        });
+        for reader in readers {
+            let _ = reader.send(answer.clone());
+        }
+    }
+
+    /// What turns out to be in the store while it is shown as a ghost was sent.
+    fn show_found(&mut self, page: &Page) {
+        let found: Vec<Message> = page
+            .messages
+            .iter()
+            .filter(|message| matches!(self.timeline.known(message.id), Known::Typing(_)))
+            .cloned()
+            .collect();
+        for message in found {
+            self.note_sent(message);
+            self.changed(self.node.clock.now());
+        }
+    }
+
+    fn with_ghosts(&self, page: Page, range: Range) -> History {
+        let oldest = page
+            .messages
+            .last()
+            .map(|message| message.id)
+            .filter(|_| page.more);
+        let within = |id: MessageId| {
+            range.before.is_none_or(|before| id < before)
+                && range.after.is_none_or(|after| id > after)
+                && oldest.is_none_or(|oldest| id > oldest)
+        };
+        let mut entries: BTreeMap<MessageId, Entry> = self
+            .timeline
+            .ghosts()
+            .filter(|ghost| within(ghost.entry.id))
+            .map(|ghost| (ghost.entry.id, ghost.entry.clone()))
+            .collect();
+        for message in &page.messages {
+            entries.insert(message.id, entry(message, self.target_of(message)));
+        }
+        let more = page.more || entries.len() > range.limit;
+        let entries = entries.into_values().rev().take(range.limit).collect();
+        History { entries, more }
+    }
+
+    pub(super) fn delete(&mut self, id: MessageId, reply: RpcReplyPort<Result<(), TypingError>>) {
+        if let Known::Ended {
+            end: End::Erased | End::Deleted,
+            ..
+        } = self.timeline.known(id)
+        {
+            let _ = reply.send(Err(TypingError::NotFound));
+            return;
+        }
+        let (store, conversation) = (self.node.store.clone(), self.conversation.clone());
+        let now = self.node.clock.now();
+        self.ask(
+            async move {
+                let stood = match store.placed(id).await? {
+                    Placed::Message(message) if message.conversation != conversation => {
+                        return Ok(None);
+                    }
+                    Placed::Message(message) => Some(message),
+                    Placed::Ended(_) | Placed::Nothing => None,
+                };
+                // Also where nothing stands yet: it may be on its way.
+                store.end_message(&conversation, id, now).await?;
+                Ok(stood)
+            },
+            move |deleted| StoreAnswer::Deleted { id, deleted, reply },
+        );
+    }
+
+    pub(super) fn deleted(
+        &mut self,
+        id: MessageId,
+        deleted: Result<Option<Box<Message>>, StoreError>,
+        reply: RpcReplyPort<Result<(), TypingError>>,
+    ) {
+        let Ok(stood) = deleted else {
+            let _ = reply.send(Err(Unanswered.into()));
+            return;
+        };
+        let sent_since = self.tail.remove(id);
+        let was_typed = matches!(self.timeline.known(id), Known::Typing(_));
+        if let Some(message) = stood.map(|stood| *stood).or(sent_since) {
+            let target = self.target_of(&message);
+            self.timeline.delete_sent(entry(&message, target));
+        } else if was_typed {
+            let over = TypingMessageMessage::Over {
+                end: End::Deleted,
+                answer: None,
+            };
+            let _ = self.node.directory.typing_messages.tell_if_there(&id, over);
+            self.timeline.end(id, End::Deleted, true);
+        } else {
+            let _ = reply.send(Err(TypingError::NotFound));
+            return;
+        }
+        self.answer_when_seen(Some(Box::new(move || drop(reply.send(Ok(()))))));
+    }
+}

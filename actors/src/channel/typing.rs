@@ -1,0 +1,614 @@
+//! How messages begin, go on where no actor stands for them, come back and begin anew.
+
+use super::{Beginning, ChannelMessage, State, StoreAnswer};
+use crate::edge::{Entry, Target};
+use crate::frame::{End, Ghost};
+use crate::node::{Node, STORE_TIMEOUT};
+use crate::requests::{Patched, Posted, TypingError, Unanswered};
+use crate::timeline::{Known, TYPED_AT_MOST};
+use crate::typing_message::{
+    Begin, By, PatchReply, Stroke, TypingMessage, TypingMessageMessage, Typist, recipient,
+};
+use cql::{
+    Append, Conversation, KeyClaim, Message, MessageId, MessageText, Millis, Placed, StoreError,
+    UserId, Username,
+};
+use ractor::{Actor, RpcReplyPort};
+use std::sync::Arc;
+
+/// A change that waits to know what stands at its id.
+pub struct Looking {
+    stroke: Stroke,
+    claim: Option<String>,
+    since: Millis,
+    reply: PatchReply,
+}
+
+impl State {
+    pub(super) async fn post(
+        &mut self,
+        post: Beginning,
+        since: Millis,
+        reply: RpcReplyPort<Result<Posted, TypingError>>,
+    ) {
+        let open = post
+            .author
+            .zip(post.key.as_deref())
+            .and_then(|(author, key)| self.timeline.with_key(author, key));
+        if let Some(id) = open.filter(|_| post.typing) {
+            let _ = reply.send(Ok(self.posted(post.author, id, id.time())));
+            return;
+        }
+        if post.typing
+            && let Err(refused) = self.one_more(post.author)
+        {
+            let _ = reply.send(Err(refused));
+            return;
+        }
+        let Ok(id) = self.node.clock.next_id(self.timeline.last()) else {
+            let _ = reply.send(Err(Unanswered.into()));
+            return;
+        };
+        self.timeline.saw(id);
+        let start = post
+            .datetime_start
+            .map_or(id.time(), |start| start.min(id.time()));
+        if post.typing {
+            let posted = self.posted(post.author, id, start);
+            let text = post.text.as_str();
+            let entry = being_typed(id, start, post.author, post.username, post.target, text);
+            let ghost = Ghost {
+                entry,
+                belongs: post.belongs,
+                key: post.key,
+                author_rev: 0,
+            };
+            let answer = self.begin(ghost, false, since).await.map(|()| posted);
+            let _ = reply.send(answer);
+        } else {
+            self.say(id, start, post, reply);
+        }
+    }
+
+    /// Types and sends in one: the message is never a ghost.
+    fn say(
+        &mut self,
+        id: MessageId,
+        start: Millis,
+        post: Beginning,
+        reply: RpcReplyPort<Result<Posted, TypingError>>,
+    ) {
+        let message = Message {
+            id,
+            conversation: self.conversation.clone(),
+            author: post.author,
+            username: post.username,
+            text: post.text,
+            datetime_start: start,
+            // What a privileged caller brings in was sent when it began.
+            datetime_sent: match post.datetime_start {
+                Some(_) => start,
+                None => self.last_sent.next(self.node.clock.now()),
+            },
+        };
+        let key = post.author.zip(post.key);
+        let (node, myself) = (self.node.clone(), self.myself.clone());
+        let to = recipient(&post.target);
+        let writing = node.writing();
+        tokio::spawn(async move {
+            let mut reply = Some(reply);
+            let kept = keep(&node, message, to, key);
+            tokio::pin!(kept);
+            // A request waits no longer than it may; what is written late is shown all the same.
+            let outcome = match tokio::time::timeout(STORE_TIMEOUT, &mut kept).await {
+                Ok(outcome) => outcome,
+                Err(_) => {
+                    if let Some(reply) = reply.take() {
+                        let _ = reply.send(Err(Unanswered.into()));
+                    }
+                    kept.await
+                }
+            };
+            node.note(&outcome);
+            let answer = match outcome {
+                Ok((message, is_new)) => {
+                    let posted = posted(
+                        &node,
+                        message.author,
+                        &message.conversation,
+                        message.id,
+                        message.datetime_start,
+                    );
+                    if is_new {
+                        let since = node.clock.now();
+                        let message = Box::new(message);
+                        let _ = myself.cast(ChannelMessage::Sent { message, since });
+                    }
+                    Ok(posted)
+                }
+                Err(_) => Err(Unanswered.into()),
+            };
+            if let Some(reply) = reply {
+                let _ = reply.send(answer);
+            }
+            drop(writing);
+        });
+    }
+
+    /// A ghost appears: its actor starts, and viewers are told.
+    async fn begin(
+        &mut self,
+        ghost: Ghost,
+        unknown: bool,
+        since: Millis,
+    ) -> Result<(), TypingError> {
+        self.timeline.begin(ghost.clone());
+        self.start(ghost, unknown).await?;
+        self.changed(since);
+        Ok(())
+    }
+
+    async fn start(&mut self, ghost: Ghost, unknown: bool) -> Result<(), Unanswered> {
+        let id = ghost.entry.id;
+        let begin = Begin {
+            node: self.node.clone(),
+            conversation: self.conversation.clone(),
+            channel: self.myself.clone(),
+            last_sent: self.last_sent.clone(),
+            ghost,
+            unknown,
+        };
+        let started =
+            TypingMessage::spawn_linked(None, TypingMessage, begin, self.myself.get_cell()).await;
+        let (actor, _) = started.map_err(|_| Unanswered)?;
+        self.node.directory.typing_messages.insert(id, actor);
+        Ok(())
+    }
+
+    /// Whether this person may type one more message here.
+    fn one_more(&self, author: Option<UserId>) -> Result<(), TypingError> {
+        let most = self.node.limits.typing_messages_per_conversation;
+        let typed = author.map_or(0, |author| self.timeline.typed_by(author));
+        if typed >= most {
+            Err(TypingError::TooMany(typed))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn posted(&self, author: Option<UserId>, id: MessageId, start: Millis) -> Posted {
+        posted(&self.node, author, &self.conversation, id, start)
+    }
+
+    pub(super) async fn stroke(
+        &mut self,
+        id: MessageId,
+        stroke: Stroke,
+        claim: Option<String>,
+        since: Millis,
+        reply: PatchReply,
+    ) {
+        if stroke
+            .conversation
+            .as_ref()
+            .is_some_and(|named| *named != self.conversation)
+        {
+            let _ = reply.send(Err(TypingError::Conversation));
+            return;
+        }
+        let (end, author, clean) = match self.timeline.known(id) {
+            Known::Typing(ghost) => {
+                let ghost = ghost.clone();
+                return self.hand_over(ghost, stroke, since, reply).await;
+            }
+            Known::Nothing => {
+                return self.look(
+                    id,
+                    Looking {
+                        stroke,
+                        claim,
+                        since,
+                        reply,
+                    },
+                );
+            }
+            Known::Ended { end, author, clean } => (end, author, clean),
+        };
+        let typist = match &stroke.by {
+            By::Person(typist) => Some(typist.user),
+            By::Privileged { .. } => None,
+        };
+        // What a relay announced has no author here; the claim or the row will tell.
+        if typist.is_some() && author.is_some() && author != typist {
+            let _ = reply.send(Err(TypingError::Forbidden));
+            return;
+        }
+        match end {
+            End::Erased | End::Deleted if stroke.text.is_none() && end == End::Erased => {
+                let _ = reply.send(Ok(Patched::Done));
+            }
+            End::Erased | End::Deleted => {
+                let _ = reply.send(Err(TypingError::NotFound));
+            }
+            End::Expired if author.is_some() && typist.is_some() => {
+                self.anew(id, stroke, since, reply);
+            }
+            End::Absent if clean && author.is_some() && typist.is_some() => {
+                // This life of the owner knows whose it is and that no row can stand there.
+                self.revive(id, id.time(), stroke, since, reply).await;
+            }
+            End::Sent | End::Expired | End::Absent => {
+                self.look(
+                    id,
+                    Looking {
+                        stroke,
+                        claim,
+                        since,
+                        reply,
+                    },
+                );
+            }
+        }
+    }
+
+    /// Hands a change to the actor of its message, which is started again if it failed.
+    async fn hand_over(&mut self, ghost: Ghost, stroke: Stroke, since: Millis, reply: PatchReply) {
+        let id = ghost.entry.id;
+        let message = TypingMessageMessage::Stroke {
+            stroke,
+            since,
+            reply,
+        };
+        let Err(message) = self
+            .node
+            .directory
+            .typing_messages
+            .tell_if_there(&id, message)
+        else {
+            return;
+        };
+        // It may have failed while it was sending.
+        if self.start(ghost, true).await.is_ok() {
+            let _ = self
+                .node
+                .directory
+                .typing_messages
+                .tell_if_there(&id, message);
+        }
+    }
+
+    /// Asks the store what stands at an id; changes of one id wait for each other.
+    fn look(&mut self, id: MessageId, looking: Looking) {
+        let waiting = self.looking.entry(id).or_default();
+        waiting.push(looking);
+        if waiting.len() > 1 {
+            return;
+        }
+        let store = self.node.store.clone();
+        self.ask(async move { store.placed(id).await }, move |placed| {
+            StoreAnswer::Placed { id, placed }
+        });
+    }
+
+    pub(super) async fn looked(&mut self, id: MessageId, placed: Result<Placed, StoreError>) {
+        if let Ok(Placed::Message(message)) = &placed
+            && message.conversation == self.conversation
+            && self.tail.get(id).is_none()
+        {
+            self.note_sent((**message).clone());
+            self.changed(self.node.clock.now());
+        }
+        for looking in self.looking.remove(&id).unwrap_or_default() {
+            // One of those before it may have brought the message back.
+            if let Known::Typing(ghost) = self.timeline.known(id) {
+                let ghost = ghost.clone();
+                self.hand_over(ghost, looking.stroke, looking.since, looking.reply)
+                    .await;
+                continue;
+            }
+            match &placed {
+                Ok(Placed::Message(message)) => {
+                    let _ = looking.reply.send(self.against(message, &looking.stroke));
+                }
+                Ok(Placed::Ended(_)) => {
+                    let erased = looking.stroke.text.is_none() && is_person(&looking.stroke);
+                    let answer = if erased {
+                        Ok(Patched::Done)
+                    } else {
+                        Err(TypingError::NotFound)
+                    };
+                    let _ = looking.reply.send(answer);
+                }
+                Ok(Placed::Nothing) => self.nothing_there(id, looking).await,
+                Err(_) => drop(looking.reply.send(Err(Unanswered.into()))),
+            }
+        }
+    }
+
+    /// What a change means for a message that is in the history.
+    fn against(&self, message: &Message, stroke: &Stroke) -> Result<Patched, TypingError> {
+        let By::Person(typist) = &stroke.by else {
+            return Err(TypingError::Sent);
+        };
+        let own = message.author == Some(typist.user);
+        if message.conversation != self.conversation {
+            // Who is not its author is not told that there is such a message.
+            return Err(if own {
+                TypingError::Conversation
+            } else {
+                TypingError::NotFound
+            });
+        }
+        if !own {
+            return Err(TypingError::Forbidden);
+        }
+        if stroke.text.as_ref() == Some(&message.text) {
+            Ok(Patched::Done)
+        } else {
+            Err(TypingError::Sent)
+        }
+    }
+
+    /// No row and no mark: the message may come back, if this is its author.
+    async fn nothing_there(&mut self, id: MessageId, looking: Looking) {
+        let Looking {
+            stroke,
+            claim,
+            since,
+            reply,
+        } = looking;
+        let By::Person(typist) = &stroke.by else {
+            let _ = reply.send(Err(TypingError::NotFound));
+            return;
+        };
+        let claimed = claim.as_deref().and_then(|claim| {
+            self.node
+                .claims
+                .start_of(claim, typist.user, &self.conversation, id)
+        });
+        let known = match self.timeline.known(id) {
+            Known::Ended { author, .. } => author == Some(typist.user),
+            _ => false,
+        };
+        if claimed.is_none() && !known && !typist.began {
+            let _ = reply.send(Err(TypingError::NotFound));
+        } else if id.time() + TYPED_AT_MOST <= self.node.clock.now() {
+            self.anew(id, stroke, since, reply);
+        } else if claimed.is_some() || known {
+            self.revive(id, claimed.unwrap_or(id.time()), stroke, since, reply)
+                .await;
+        } else {
+            let _ = reply.send(Err(TypingError::NotFound));
+        }
+    }
+
+    /// The message is back in its old place.
+    async fn revive(
+        &mut self,
+        id: MessageId,
+        start: Millis,
+        stroke: Stroke,
+        since: Millis,
+        reply: PatchReply,
+    ) {
+        let By::Person(typist) = &stroke.by else {
+            return;
+        };
+        if stroke.text.is_some()
+            && let Err(refused) = self.one_more(Some(typist.user))
+        {
+            let _ = reply.send(Err(refused));
+            return;
+        }
+        // Erasing brings it back for a moment that nobody sees, so that there is one way to end.
+        let text = stroke.text.clone();
+        let ghost = ghost_of(
+            id,
+            start,
+            typist,
+            text.as_ref().map_or("", MessageText::as_str),
+        );
+        let begun = self.begin(ghost.clone(), true, since).await;
+        match begun {
+            Ok(()) => self.hand_over(ghost, stroke, since, reply).await,
+            Err(refused) => drop(reply.send(Err(refused))),
+        }
+    }
+
+    /// The message was typed for too long: it begins anew, in a place of now. For a day the old
+    /// id stands for the new one, which is a durable key before it is answered.
+    fn anew(&mut self, old: MessageId, stroke: Stroke, since: Millis, reply: PatchReply) {
+        let By::Person(typist) = &stroke.by else {
+            let _ = reply.send(Err(TypingError::NotFound));
+            return;
+        };
+        let Ok(fresh) = self.node.clock.next_id(self.timeline.last()) else {
+            let _ = reply.send(Err(Unanswered.into()));
+            return;
+        };
+        self.timeline.saw(fresh);
+        let (node, user) = (self.node.clone(), typist.user);
+        let claim = KeyClaim {
+            id: fresh,
+            conversation: self.conversation.clone(),
+        };
+        let key = format!("anew:{old}");
+        self.ask(
+            async move { bind_key(&node, user, &key, claim).await },
+            move |bound| StoreAnswer::Bound {
+                fresh,
+                bound,
+                stroke,
+                since,
+                reply,
+            },
+        );
+    }
+
+    pub(super) async fn bound(
+        &mut self,
+        fresh: MessageId,
+        bound: Result<KeyClaim, StoreError>,
+        stroke: Stroke,
+        since: Millis,
+        reply: PatchReply,
+    ) {
+        let (Ok(bound), By::Person(typist)) = (bound, &stroke.by) else {
+            let _ = reply.send(Err(Unanswered.into()));
+            return;
+        };
+        let id = bound.id;
+        let posted = self.posted(Some(typist.user), id, id.time());
+        let reply = answer_with(reply, posted);
+        if id == fresh {
+            self.revive(id, id.time(), stroke, since, reply).await;
+            return;
+        }
+        // An earlier attempt began it, here or elsewhere: the author is known by the key.
+        let claim = self
+            .node
+            .claims
+            .mint(typist.user, &self.conversation, id, id.time());
+        match self.timeline.known(id) {
+            Known::Typing(ghost) => {
+                let ghost = ghost.clone();
+                self.hand_over(ghost, stroke, since, reply).await;
+            }
+            _ => self.look(
+                id,
+                Looking {
+                    stroke,
+                    claim: Some(claim),
+                    since,
+                    reply,
+                },
+            ),
+        }
+    }
+
+    /// Ghosts that were announced have no actor yet.
+    pub(super) async fn start_announced(&mut self) {
+        let ghosts: Vec<Ghost> = self.timeline.ghosts().cloned().collect();
+        for ghost in ghosts {
+            let _ = self.start(ghost, true).await;
+        }
+    }
+}
+
+/// Keeps a message that is said at once; says what stands there now, and whether viewers may not
+/// know of it.
+async fn keep(
+    node: &Node,
+    mut message: Message,
+    to: Option<Username>,
+    key: Option<(UserId, String)>,
+) -> Result<(Message, bool), StoreError> {
+    if let Some((user, key)) = key {
+        let claim = KeyClaim {
+            id: message.id,
+            conversation: message.conversation.clone(),
+        };
+        let bound = bind_key(node, user, &key, claim).await?;
+        if bound.id != message.id {
+            message.id = bound.id;
+            message.datetime_start = bound.id.time();
+            if bound.conversation != message.conversation {
+                // The key's first use was elsewhere: that answer is repeated, nothing is said.
+                message.conversation = bound.conversation;
+                return Ok((message, false));
+            }
+        }
+    }
+    match node.store.append(&message, to.as_ref()).await? {
+        Append::Kept => Ok((message, true)),
+        Append::Taken(stands) => Ok((*stands, true)),
+        Append::Ended => Ok((message, false)),
+    }
+}
+
+/// Binds a key to a fresh id; what it stood for already holds, unless that is too old to be
+/// written and never was.
+async fn bind_key(
+    node: &Node,
+    user: UserId,
+    key: &str,
+    claim: KeyClaim,
+) -> Result<KeyClaim, StoreError> {
+    let now = node.clock.now();
+    let bound = node.store.claim_key(user, key, &claim, now).await?;
+    if bound.id == claim.id || bound.id.time() + TYPED_AT_MOST > now {
+        return Ok(bound);
+    }
+    match node.store.placed(bound.id).await? {
+        Placed::Nothing => {
+            node.store
+                .rebind_key(user, key, bound.id, &claim, now)
+                .await
+        }
+        _ => Ok(bound),
+    }
+}
+
+fn posted(
+    node: &Node,
+    author: Option<UserId>,
+    conversation: &Conversation,
+    id: MessageId,
+    start: Millis,
+) -> Posted {
+    // Nobody who exists has nothing to claim.
+    let claim = author.map(|author| node.claims.mint(author, conversation, id, start));
+    Posted {
+        id,
+        claim: claim.unwrap_or_default(),
+    }
+}
+
+/// A reply that turns *done* into *begun anew as this*.
+fn answer_with(reply: PatchReply, posted: Posted) -> PatchReply {
+    let (answer, answered) = ractor::concurrency::oneshot();
+    tokio::spawn(async move {
+        let Ok(outcome) = answered.await else { return };
+        let _ = reply.send(match outcome {
+            Ok(Patched::Done) => Ok(Patched::Anew(posted)),
+            other => other,
+        });
+    });
+    answer.into()
+}
+
+fn is_person(stroke: &Stroke) -> bool {
+    matches!(stroke.by, By::Person(_))
+}
+
+fn ghost_of(id: MessageId, start: Millis, typist: &Typist, text: &str) -> Ghost {
+    let (username, target) = (typist.username.clone(), typist.target.clone());
+    let entry = being_typed(id, start, Some(typist.user), username, target, text);
+    Ghost {
+        entry,
+        belongs: typist.belongs,
+        key: None,
+        author_rev: 0,
+    }
+}
+
+fn being_typed(
+    id: MessageId,
+    start: Millis,
+    author: Option<UserId>,
+    username: Username,
+    target: Target,
+    text: &str,
+) -> Entry {
+    Entry {
+        id,
+        author,
+        username,
+        target,
+        text: Arc::from(text),
+        typing: true,
+        datetime_start: start,
+        datetime_sent: None,
+        rev: 0,
+    }
+}

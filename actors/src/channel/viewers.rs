@@ -1,0 +1,283 @@
+//! Who watches a conversation, and what they are sent: one frame a node a tick.
+
+use super::{Answer, ChannelMessage, Due, State, StoreAnswer, TICK, entry};
+use crate::edge::Entry;
+use crate::frame::{Frame, Snapshot};
+use crate::node::{CONFIRM_TIMEOUT, Node};
+use crate::relay::RelayMessage;
+use cluster_config::NodeName;
+use cql::{Conversation, Message, MessageId, Millis, Range, Store, StoreError};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// A relay says every 10 s that it watches; one that was silent for three times as long is gone.
+const LEASE: Duration = Duration::from_secs(30);
+
+/// Messages that a catch-up reads at a time, and in all: what a relay has missed is told from
+/// the newest on, and beyond this a client reads history.
+const CATCH_UP_PAGE: usize = 1_000;
+const CATCH_UP_MAX: usize = 10_000;
+
+/// The watching nodes, and who waits for them to see something.
+#[derive(Default)]
+pub struct Viewers {
+    nodes: HashMap<NodeName, Instant>,
+    n: u64,
+    ticking: bool,
+    since: Option<Millis>,
+    answers: Vec<Answer>,
+    unseen: BTreeMap<u64, Unseen>,
+}
+
+struct Unseen {
+    by: HashSet<NodeName>,
+    answers: Vec<Answer>,
+}
+
+impl Viewers {
+    /// Whether nobody watches.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty() && self.unseen.is_empty()
+    }
+
+    /// A node's relay has a frame, and so all before it.
+    pub fn seen(&mut self, node: NodeName, n: u64) {
+        let mut done = Vec::new();
+        for (frame, unseen) in self.unseen.range_mut(..=n) {
+            unseen.by.remove(&node);
+            if unseen.by.is_empty() {
+                done.push(*frame);
+            }
+        }
+        done.into_iter().for_each(|frame| self.give_up(frame));
+    }
+
+    /// Answers who waits for a frame, whoever has it.
+    pub fn give_up(&mut self, n: u64) {
+        let answers = self.unseen.remove(&n).map(|unseen| unseen.answers);
+        answers.into_iter().flatten().for_each(|answer| answer());
+    }
+
+    /// Forgets the nodes that were silent for too long.
+    pub fn expire(&mut self) {
+        self.nodes.retain(|_, at| at.elapsed() < LEASE);
+    }
+}
+
+impl State {
+    /// Something changed: the first change of a quiet conversation leaves at once, later ones at
+    /// the tick, so the last letter always leaves.
+    pub(super) fn changed(&mut self, since: Millis) {
+        let earliest = self
+            .viewers
+            .since
+            .map_or(since, |earlier| earlier.min(since));
+        self.viewers.since = Some(earliest);
+        if !self.viewers.ticking {
+            self.viewers.ticking = true;
+            self.flush();
+            self.myself
+                .send_after(TICK, || ChannelMessage::Due(Due::Tick));
+        }
+    }
+
+    /// Answers when the relays that show it have what changed.
+    pub(super) fn answer_when_seen(&mut self, answer: Option<Answer>) {
+        self.viewers.answers.extend(answer);
+        self.changed(self.node.clock.now());
+    }
+
+    pub(super) fn tick(&mut self) {
+        if self.timeline.has_changes() || !self.viewers.answers.is_empty() {
+            self.flush();
+            self.myself
+                .send_after(TICK, || ChannelMessage::Due(Due::Tick));
+        } else {
+            self.viewers.ticking = false;
+        }
+    }
+
+    fn flush(&mut self) {
+        self.timeline.pass(self.node.clock.now());
+        let changes = self.timeline.take_changes();
+        let answers = std::mem::take(&mut self.viewers.answers);
+        let since = self
+            .viewers
+            .since
+            .take()
+            .unwrap_or_else(|| self.node.clock.now());
+        if changes.is_empty() {
+            // What is waited for left with an earlier frame, or was never shown.
+            return answers.into_iter().for_each(|answer| answer());
+        }
+        self.viewers.n += 1;
+        let n = self.viewers.n;
+        let frame = Arc::new(Frame {
+            conversation: self.conversation.clone(),
+            epoch: self.epoch,
+            n,
+            low: self.timeline.low(),
+            since,
+            acknowledge: !answers.is_empty(),
+            changes,
+        });
+        metrics::counter!("ting_frames_total").increment(self.viewers.nodes.len() as u64);
+        let nodes: Vec<NodeName> = self.viewers.nodes.keys().copied().collect();
+        let mut reached = HashSet::new();
+        for node in nodes {
+            match self.tell_relay(node, RelayMessage::Frame(frame.clone())) {
+                Ok(()) => drop(reached.insert(node)),
+                Err(_) => drop(self.viewers.nodes.remove(&node)),
+            }
+        }
+        if reached.is_empty() {
+            answers.into_iter().for_each(|answer| answer());
+        } else if !answers.is_empty() {
+            self.viewers.unseen.insert(
+                n,
+                Unseen {
+                    by: reached,
+                    answers,
+                },
+            );
+            self.myself.send_after(CONFIRM_TIMEOUT, move || {
+                ChannelMessage::Due(Due::Acknowledge(n))
+            });
+        }
+    }
+
+    /// Says something to a node's relay of this conversation, if there is one.
+    pub(super) fn tell_relay(
+        &self,
+        node: NodeName,
+        message: RelayMessage,
+    ) -> Result<(), RelayMessage> {
+        self.node.tell_relay(node, &self.conversation, message)
+    }
+
+    pub(super) fn watch(&mut self, node: NodeName, from: Option<MessageId>) {
+        let known = self.viewers.nodes.insert(node, Instant::now()).is_some();
+        match from {
+            Some(from) => self.catch_up(node, from),
+            // One that only renews, and that this life has not heard of, must start from here.
+            None if !known => drop(self.tell_relay(node, RelayMessage::OwnerChanged)),
+            None => {}
+        }
+    }
+
+    fn catch_up(&mut self, node: NodeName, from: MessageId) {
+        let from = from.max(self.timeline.low());
+        if !self.owes_second_read && self.tail.reaches().is_some_and(|reaches| reaches <= from) {
+            return self.snapshot(node, from, Vec::new());
+        }
+        let (store, conversation) = (self.node.store.clone(), self.conversation.clone());
+        self.ask(
+            async move { read_since(&*store, &conversation, from).await },
+            move |messages| StoreAnswer::Since {
+                node,
+                from,
+                messages,
+            },
+        );
+    }
+
+    pub(super) fn since(
+        &mut self,
+        node: NodeName,
+        from: MessageId,
+        messages: Result<Vec<Message>, StoreError>,
+    ) {
+        // Without the store there is nothing sent either that could be missed; what is typed is
+        // shown.
+        self.snapshot(node, from, messages.unwrap_or_default());
+    }
+
+    fn snapshot(&mut self, node: NodeName, from: MessageId, messages: Vec<Message>) {
+        let mut sent: BTreeMap<MessageId, Entry> = BTreeMap::new();
+        for message in messages.iter().chain(self.tail.since(from)) {
+            if message.id >= from && !self.timeline.was_deleted(message.id) {
+                sent.insert(message.id, entry(message, self.target_of(message)));
+            }
+        }
+        let ghosts = self
+            .timeline
+            .ghosts()
+            .filter(|ghost| !sent.contains_key(&ghost.entry.id));
+        let snapshot = Snapshot {
+            epoch: self.epoch,
+            n: self.viewers.n,
+            low: self.timeline.low(),
+            ghosts: ghosts.cloned().collect(),
+            sent: sent.into_values().collect(),
+        };
+        let _ = self.tell_relay(node, RelayMessage::Snapshot(snapshot));
+    }
+
+    /// Reads again what an earlier life of this actor may have written after the first read.
+    pub(super) fn ask_again(&mut self) {
+        let (store, conversation) = (self.node.store.clone(), self.conversation.clone());
+        let low = self.timeline.low();
+        self.ask(
+            async move { read_since(&*store, &conversation, low).await },
+            StoreAnswer::Again,
+        );
+    }
+
+    pub(super) fn read_again(&mut self, messages: Result<Vec<Message>, StoreError>) {
+        let Ok(messages) = messages else {
+            let again = || ChannelMessage::Due(Due::ReadAgain);
+            self.myself.send_after(super::RELOAD_AFTER, again);
+            return;
+        };
+        self.owes_second_read = false;
+        for message in messages {
+            if self.tail.get(message.id).is_none() && !self.timeline.was_deleted(message.id) {
+                self.note_sent(message);
+            }
+        }
+        if self.timeline.has_changes() {
+            self.changed(self.node.clock.now());
+        }
+    }
+}
+
+impl Node {
+    /// Says something to a node's relay of a conversation, if there is one.
+    pub fn tell_relay(
+        &self,
+        node: NodeName,
+        conversation: &Conversation,
+        message: RelayMessage,
+    ) -> Result<(), RelayMessage> {
+        if node != self.clock.name() {
+            return Err(message);
+        }
+        self.directory.relays.tell_if_there(conversation, message)
+    }
+}
+
+/// Everything at or above a place, newest first.
+async fn read_since(
+    store: &dyn Store,
+    conversation: &Conversation,
+    from: MessageId,
+) -> Result<Vec<Message>, StoreError> {
+    let after = Some(MessageId(from.0.saturating_sub(1)));
+    let mut messages: Vec<Message> = Vec::new();
+    while messages.len() < CATCH_UP_MAX {
+        let before = messages.last().map(|oldest| oldest.id);
+        let range = Range {
+            before,
+            after,
+            limit: CATCH_UP_PAGE,
+        };
+        let page = store.history(conversation, range).await?;
+        messages.extend(page.messages);
+        if !page.more {
+            break;
+        }
+    }
+    Ok(messages)
+}

@@ -1,0 +1,162 @@
+//! The node's time and its ids.
+//!
+//! *Now* is the store's time at start plus monotonic time, corrected at each renewal of the slot
+//! and never backwards; the wall clock is not read. Ids come out of a slot that is reserved ahead
+//! of time in the store, so they are unique whatever clocks say, and typing goes on while the
+//! store is away.
+
+use cluster_config::NodeName;
+use cql::{MessageId, Millis, Places, SLOTS, Slot, Store, StoreError};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+use tokio::time::Instant;
+use tracing::{debug, warn};
+
+/// How far ahead a slot is reserved, in milliseconds: an outage of the store shorter than this
+/// costs typing nothing.
+const RESERVED_AHEAD: Millis = 120_000;
+
+/// How often the reservation is renewed.
+pub const RENEWED_EVERY: Duration = Duration::from_secs(10);
+
+/// No id can be given: every slot is taken, or this one's reservation has run out because the
+/// store is away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("no ids are left until the store answers")]
+pub struct NoIds;
+
+/// The node's time and its ids.
+#[derive(Debug)]
+pub struct Clock {
+    started: Instant,
+    offset: AtomicI64,
+    floor: AtomicI64,
+    name: NodeName,
+    places: Mutex<Reserved>,
+}
+
+#[derive(Debug)]
+struct Reserved {
+    places: Places,
+    until: Millis,
+}
+
+impl Clock {
+    /// Takes a slot of the store. `Ok(None)` if all of them are taken.
+    pub async fn start(store: &dyn Store) -> Result<Option<Clock>, StoreError> {
+        let now = store.now().await?;
+        let started = Instant::now();
+        let taken = store.slots().await?;
+        // From a random one on, so that nodes that start together seldom meet.
+        let first = rand::random_range(0..SLOTS);
+        for number in (0..SLOTS).map(|step| (first + step) % SLOTS) {
+            let seen = taken
+                .iter()
+                .find(|slot| slot.number == number)
+                .map(|slot| slot.high_water);
+            let is_free = seen.is_none_or(|high_water| high_water <= now);
+            let until = now + RESERVED_AHEAD;
+            if is_free && store.reserve_slot(number, seen, until).await? {
+                debug!(slot = number, "slot taken");
+                return Ok(Some(Clock {
+                    started,
+                    offset: AtomicI64::new(now),
+                    floor: AtomicI64::new(now),
+                    name: NodeName {
+                        slot: number,
+                        since: now,
+                    },
+                    places: Mutex::new(Reserved {
+                        places: Places::new(number, now),
+                        until,
+                    }),
+                }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// This node's name: new at every start.
+    pub fn name(&self) -> NodeName {
+        self.name
+    }
+
+    /// The cluster's time.
+    pub fn now(&self) -> Millis {
+        let passed = Millis::try_from(self.started.elapsed().as_millis()).unwrap_or(Millis::MAX);
+        let now = self.offset.load(Ordering::Relaxed).saturating_add(passed);
+        self.floor.fetch_max(now, Ordering::Relaxed).max(now)
+    }
+
+    /// The next id, above now and above `above`.
+    pub fn next_id(&self, above: MessageId) -> Result<MessageId, NoIds> {
+        let now = self.now();
+        let mut reserved = self
+            .places
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        let until = reserved.until;
+        reserved.places.next(now, above, until).ok_or(NoIds)
+    }
+
+    /// Moves the reservation ahead and corrects the time.
+    pub async fn renew(&self, store: &dyn Store) -> Result<(), StoreError> {
+        let asked = Instant::now();
+        let stored = store.now().await?;
+        let passed = Millis::try_from((asked - self.started).as_millis()).unwrap_or(0);
+        self.offset.store(stored - passed, Ordering::Relaxed);
+        let seen = self.until();
+        let until = (self.now() + RESERVED_AHEAD).max(seen);
+        if store
+            .reserve_slot(self.name.slot, Some(seen), until)
+            .await?
+        {
+            self.reserve(until);
+            return Ok(());
+        }
+        // The answer of an earlier attempt may have been lost: then the row is ahead of us.
+        let slots: Vec<Slot> = store.slots().await?;
+        let row = slots
+            .iter()
+            .find(|slot| slot.number == self.name.slot)
+            .map(|slot| slot.high_water);
+        if row.is_some_and(|row| row > seen && row <= until) {
+            self.reserve(seen.max(row.unwrap_or(seen)));
+            return Ok(());
+        }
+        warn!(
+            slot = self.name.slot,
+            "the slot's reservation was moved by somebody else"
+        );
+        Ok(())
+    }
+
+    /// Gives back what is reserved beyond the last id.
+    pub async fn give_back(&self, store: &dyn Store) -> Result<(), StoreError> {
+        let seen = self.until();
+        let last = self
+            .next_id(MessageId::default())
+            .map_or(seen, MessageId::time);
+        // Nobody is given an id after this.
+        self.reserve(0);
+        store
+            .reserve_slot(self.name.slot, Some(seen), (last + 1).min(seen))
+            .await
+            .map(drop)
+    }
+
+    fn until(&self) -> Millis {
+        self.places
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+            .until
+    }
+
+    fn reserve(&self, until: Millis) {
+        self.places
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+            .until = until;
+    }
+}

@@ -1,0 +1,168 @@
+//! Finds the actors of this node by their address: kind and id.
+//!
+//! An actor is started when it is first spoken to. It leaves the directory before it ends, and
+//! from then on hands whatever still reaches it to its successor, so nothing said is lost.
+
+use crate::channel::ChannelMessage;
+use crate::edge::{ConnectionId, Wants};
+use crate::presence::PresenceMessage;
+use crate::relay::RelayMessage;
+use crate::session::SessionMessage;
+use crate::supervisor::SystemMessage;
+use crate::typing_message::TypingMessageMessage;
+use cql::{Conversation, MessageId, SignInHash};
+use ractor::{ActorId, ActorRef, ActorStatus, MessagingErr};
+use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
+use std::sync::{Mutex, OnceLock, RwLock};
+
+/// Actors of one kind, by id.
+pub struct Kind<K, M> {
+    actors: Mutex<HashMap<K, ActorRef<M>>>,
+}
+
+impl<K, M> Default for Kind<K, M> {
+    fn default() -> Self {
+        Kind {
+            actors: Mutex::default(),
+        }
+    }
+}
+
+impl<K: Eq + Hash + Clone, M: ractor::Message> Kind<K, M> {
+    /// Says something to the actor of that id, which is started by `start` if there is none.
+    pub fn tell(&self, id: &K, start: impl Fn() -> ActorRef<M>, message: M) {
+        let actor = self.lock().entry(id.clone()).or_insert_with(&start).clone();
+        // One that ends between the look and the word gives the word back.
+        if let Err(MessagingErr::SendErr(message)) = actor.cast(message) {
+            self.remove(id, actor.get_id());
+            let successor = self.lock().entry(id.clone()).or_insert_with(start).clone();
+            let _ = successor.cast(message);
+        }
+    }
+
+    /// Says something to the actor of that id, if there is one; else gives it back.
+    pub fn tell_if_there(&self, id: &K, message: M) -> Result<(), M> {
+        let Some(actor) = self.get(id) else {
+            return Err(message);
+        };
+        match actor.cast(message) {
+            Err(MessagingErr::SendErr(message)) => Err(message),
+            _ => Ok(()),
+        }
+    }
+
+    /// The actor of that id, if there is one.
+    pub fn get(&self, id: &K) -> Option<ActorRef<M>> {
+        let mut actors = self.lock();
+        let actor = actors.get(id)?;
+        if matches!(
+            actor.get_status(),
+            ActorStatus::Stopping | ActorStatus::Stopped
+        ) {
+            actors.remove(id);
+            return None;
+        }
+        Some(actor.clone())
+    }
+
+    /// Puts an actor under that id.
+    pub fn insert(&self, id: K, actor: ActorRef<M>) {
+        self.lock().insert(id, actor);
+    }
+
+    /// Takes an actor out, if it is still the one under that id.
+    pub fn remove(&self, id: &K, actor: ActorId) {
+        let mut actors = self.lock();
+        if actors.get(id).is_some_and(|known| known.get_id() == actor) {
+            actors.remove(id);
+        }
+    }
+
+    /// Under which id an actor is.
+    pub fn id_of(&self, actor: ActorId) -> Option<K> {
+        let actors = self.lock();
+        actors
+            .iter()
+            .find(|(_, known)| known.get_id() == actor)
+            .map(|(id, _)| id.clone())
+    }
+
+    /// How many.
+    pub fn count(&self) -> usize {
+        self.lock().len()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<K, ActorRef<M>>> {
+        // Nothing can panic while it is held, and a map of actors is right at every moment.
+        self.actors
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+/// What is known of a connection that logged in.
+#[derive(Debug, Clone, Copy)]
+pub struct ConnectionOf {
+    /// Its sign-in, and so its session.
+    pub sign_in: SignInHash,
+    /// What it wants to hear.
+    pub wants: Wants,
+}
+
+/// The actors of this node.
+#[derive(Default)]
+pub struct Directory {
+    pub channels: Kind<Conversation, ChannelMessage>,
+    pub typing_messages: Kind<MessageId, TypingMessageMessage>,
+    pub relays: Kind<Conversation, RelayMessage>,
+    pub sessions: Kind<SignInHash, SessionMessage>,
+    presence: RwLock<Option<ActorRef<PresenceMessage>>>,
+    pub system: OnceLock<ActorRef<SystemMessage>>,
+    /// Who is in which conversation on this node, as its relay noted it: outlives the relay, so
+    /// that its sockets can be ended if it fails.
+    rooms: Mutex<HashMap<Conversation, HashSet<ConnectionId>>>,
+    connections: Mutex<HashMap<ConnectionId, ConnectionOf>>,
+}
+
+impl std::fmt::Debug for Directory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Directory")
+            .field("channels", &self.channels.count())
+            .field("relays", &self.relays.count())
+            .field("sessions", &self.sessions.count())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Directory {
+    /// The noted rooms.
+    pub fn rooms(&self) -> std::sync::MutexGuard<'_, HashMap<Conversation, HashSet<ConnectionId>>> {
+        self.rooms
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// The connections that are logged in here, or about to be.
+    pub fn connections(&self) -> std::sync::MutexGuard<'_, HashMap<ConnectionId, ConnectionOf>> {
+        self.connections
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// The presence actor.
+    pub fn presence(&self) -> Option<ActorRef<PresenceMessage>> {
+        self.presence
+            .read()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+            .clone()
+    }
+
+    /// A presence actor started.
+    pub fn set_presence(&self, presence: ActorRef<PresenceMessage>) {
+        *self
+            .presence
+            .write()
+            .unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(presence);
+    }
+}

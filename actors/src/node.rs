@@ -1,0 +1,163 @@
+//! What every actor of a node shares, and the place where *here or there* is decided.
+
+use crate::claim::ClaimKey;
+use crate::clock::Clock;
+use crate::directory::Directory;
+use crate::edge::Sockets;
+use crate::people::People;
+use crate::roster::Roster;
+use crate::settings::Limits;
+use cluster_config::{NodeName, Placement, Shard};
+use cql::{Conversation, Store, StoreError};
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+/// The longest that the last attempt at the store may take; what a request has left after it was
+/// carried to the owner.
+pub const STORE_TIMEOUT: Duration = Duration::from_millis(1_200);
+
+/// How long the edge's question to an owner may take: the edge's 1.8 s less one step.
+pub const ASK_TIMEOUT: Duration = Duration::from_millis(1_600);
+
+/// How long to wait for those who should know before going on without them.
+pub const CONFIRM_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// What every actor of a node shares.
+#[derive(Debug)]
+pub struct Node {
+    pub store: Arc<dyn Store>,
+    pub sockets: Arc<dyn Sockets>,
+    pub limits: Limits,
+    pub clock: Clock,
+    pub claims: ClaimKey,
+    pub directory: Directory,
+    pub placement: Placement,
+    /// Who is online; written by the presence actor alone.
+    pub roster: RwLock<Roster>,
+    pub people: People,
+    store_away: AtomicBool,
+    draining: AtomicBool,
+    writes: tokio::sync::watch::Sender<usize>,
+}
+
+/// A write that is under way, counted while this lives.
+#[derive(Debug)]
+pub struct Writing(Arc<Node>);
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        self.0.writes.send_modify(|writes| *writes -= 1);
+    }
+}
+
+/// Where an address lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lives {
+    /// On this node.
+    Here,
+    /// On another.
+    There(NodeName),
+    /// Nowhere, while no member may own.
+    Nowhere,
+}
+
+impl Node {
+    /// What a node starts with.
+    pub fn new(
+        store: Arc<dyn Store>,
+        sockets: Arc<dyn Sockets>,
+        limits: Limits,
+        clock: Clock,
+        claims: ClaimKey,
+        placement: Placement,
+    ) -> Self {
+        Node {
+            store,
+            sockets,
+            limits,
+            clock,
+            claims,
+            directory: Directory::default(),
+            placement,
+            roster: RwLock::default(),
+            people: People::default(),
+            store_away: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
+            writes: tokio::sync::watch::Sender::new(0),
+        }
+    }
+
+    /// Where a conversation's actors live. Every message to them asks this, and nothing else
+    /// decides it.
+    pub fn lives(&self, conversation: &Conversation) -> Lives {
+        match self.placement.owner(Shard::of(&conversation.key())) {
+            Some(owner) if owner == self.clock.name() => Lives::Here,
+            Some(owner) => Lives::There(owner),
+            None => Lives::Nowhere,
+        }
+    }
+
+    /// Asks the store, in the time that a request has for it, and notes whether it answered.
+    pub async fn ask_store<T>(
+        &self,
+        asked: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let answer = match tokio::time::timeout(STORE_TIMEOUT, asked).await {
+            Ok(answer) => answer,
+            Err(_) => Err(StoreError::Unknown("no answer in time".into())),
+        };
+        self.note(&answer);
+        answer
+    }
+
+    /// Notes whether the store answered, for readiness.
+    pub fn note<T>(&self, answer: &Result<T, StoreError>) {
+        let away = answer.is_err();
+        if self.store_away.swap(away, Ordering::Relaxed) != away {
+            match answer {
+                Ok(_) => tracing::info!("the store answers again"),
+                Err(error) => tracing::warn!(error = %error, "the store does not answer"),
+            }
+        }
+    }
+
+    /// Counts a message on its way to the store.
+    pub fn writing(self: &Arc<Self>) -> Writing {
+        self.writes.send_modify(|writes| *writes += 1);
+        Writing(self.clone())
+    }
+
+    /// Waits until no message is on its way to the store.
+    pub async fn written(&self) {
+        // The sender lives in this node, so it does not end while this is waited for.
+        let _ = self
+            .writes
+            .subscribe()
+            .wait_for(|writes| *writes == 0)
+            .await;
+    }
+
+    /// Whether this node is going.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// This node is going.
+    pub fn set_draining(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the store did not answer when it was last asked.
+    pub fn store_is_away(&self) -> bool {
+        self.store_away.load(Ordering::Relaxed)
+    }
+
+    /// The roster, to read.
+    pub fn roster(&self) -> std::sync::RwLockReadGuard<'_, Roster> {
+        self.roster
+            .read()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}

@@ -1,0 +1,391 @@
+//! What carries a conversation to the sockets of one node: one frame in, all sockets out.
+//!
+//! A packet is encoded once and shared by all who get it. What the relay has shown is in
+//! [`Fanout`]; after a gap, or when the owner starts anew, it catches up by difference. It also
+//! keeps the ghosts beside their owner, and gives them back to a new one.
+
+mod parts;
+
+use crate::channel::ChannelMessage;
+use crate::edge::{ConnectionId, Entry, Event, Packet, Room, Target, Wants};
+use crate::fanout::{Applied, Fanout};
+use crate::frame::{Frame, Snapshot};
+use crate::node::Node;
+use crate::presence::PresenceMessage;
+use cql::{Conversation, UserId};
+use parts::Parts;
+use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How often it says that it watches.
+const RENEWAL: Duration = Duration::from_secs(10);
+
+/// It ends when it had nobody and nothing to keep for this long.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// Packets that one socket gets in one tick; a socket's queue holds a few ticks.
+const PACKETS_PER_TICK: usize = 64;
+
+/// Frames kept while a snapshot is on its way; beyond that it is asked for anew.
+const WAITING_FRAMES_MAX: usize = 256;
+
+/// A connection that comes to watch.
+#[derive(Debug, Clone)]
+pub struct Viewer {
+    /// The socket.
+    pub connection: ConnectionId,
+    /// What it wants to hear.
+    pub wants: Wants,
+    /// Whose it is.
+    pub user: UserId,
+    /// As the viewer names the conversation, where that was said.
+    pub target: Option<Target>,
+    /// Whether it is told what is being typed even if that is nothing.
+    pub always: bool,
+}
+
+/// What a relay is told.
+pub enum RelayMessage {
+    /// Asked: a connection comes; answered when it was told what is being typed.
+    Enter {
+        viewer: Viewer,
+        reply: Option<RpcReplyPort<()>>,
+    },
+    /// Told: a connection goes.
+    Leave { connection: ConnectionId },
+    /// Told: somebody here types in it, so it keeps what is typed.
+    Keep,
+    /// Told by the owner: what changed.
+    Frame(Arc<Frame>),
+    /// Told by the owner: all there is.
+    Snapshot(Snapshot),
+    /// Told: the owner is new, or started anew, and knows nothing.
+    OwnerChanged,
+    /// Reported: the time for it has come.
+    Due(Due),
+    /// Breaks the actor, to see what becomes of its sockets.
+    #[cfg(test)]
+    Break,
+}
+
+/// What a relay does when its time has come.
+#[derive(Debug, Clone, Copy)]
+pub enum Due {
+    /// Say that it watches.
+    Renew,
+    /// Emit what was too much for one tick.
+    Tick,
+}
+
+/// What it starts with.
+pub struct Arguments {
+    pub node: Arc<Node>,
+    pub conversation: Conversation,
+}
+
+/// The actor.
+pub struct Relay;
+
+/// Its state.
+pub struct State {
+    node: Arc<Node>,
+    myself: ActorRef<RelayMessage>,
+    conversation: Conversation,
+    fanout: Fanout,
+    parts: Parts,
+    /// Who waits for the first snapshot.
+    entering: Vec<(Viewer, Option<RpcReplyPort<()>>)>,
+    /// Frames that came while a snapshot was on its way.
+    frames: Vec<Arc<Frame>>,
+    asked_at: Option<Instant>,
+    later: VecDeque<Vec<(Room, Vec<Packet>)>>,
+    ticking: bool,
+    used_at: Instant,
+    leaving: bool,
+}
+
+impl Actor for Relay {
+    type Msg = RelayMessage;
+    type State = State;
+    type Arguments = Arguments;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<RelayMessage>,
+        Arguments { node, conversation }: Arguments,
+    ) -> Result<State, ActorProcessingErr> {
+        let mut state = State {
+            parts: Parts::new(&conversation),
+            myself: myself.clone(),
+            fanout: Fanout::default(),
+            entering: Vec::new(),
+            frames: Vec::new(),
+            asked_at: None,
+            later: VecDeque::new(),
+            ticking: false,
+            used_at: Instant::now(),
+            leaving: false,
+            conversation,
+            node,
+        };
+        state.ask_for_snapshot();
+        if let Conversation::Private(..) = state.conversation
+            && let Some(presence) = state.node.directory.presence()
+        {
+            let conversation = state.conversation.clone();
+            let _ = presence.cast(PresenceMessage::PrivateHere { conversation });
+        }
+        myself.send_interval(RENEWAL, || RelayMessage::Due(Due::Renew));
+        Ok(state)
+    }
+
+    async fn handle(
+        &self,
+        _: ActorRef<RelayMessage>,
+        message: RelayMessage,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        if state.leaving {
+            state.hand_on(message);
+            return Ok(());
+        }
+        match message {
+            RelayMessage::Enter { viewer, reply } => state.enter(viewer, reply),
+            RelayMessage::Leave { connection } => state.leave(connection),
+            RelayMessage::Keep => state.used_at = Instant::now(),
+            RelayMessage::Frame(frame) => state.frame(frame),
+            RelayMessage::Snapshot(snapshot) => state.snapshot(snapshot),
+            RelayMessage::OwnerChanged => {
+                let (ghosts, ended) = state.fanout.announcement();
+                state.tell_channel(ChannelMessage::Announced { ghosts, ended });
+                state.ask_for_snapshot();
+            }
+            RelayMessage::Due(Due::Renew) => state.renew(),
+            RelayMessage::Due(Due::Tick) => state.tick(),
+            #[cfg(test)]
+            RelayMessage::Break => panic!("broken on purpose"),
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    fn enter(&mut self, viewer: Viewer, reply: Option<RpcReplyPort<()>>) {
+        self.used_at = Instant::now();
+        if !self.fanout.is_synced() {
+            self.entering.push((viewer, reply));
+            return;
+        }
+        let newcomer = !self.parts.contains(viewer.connection);
+        if newcomer {
+            let room = self.parts.add(&viewer);
+            self.node.sockets.join(viewer.connection, &room);
+            self.node
+                .directory
+                .rooms()
+                .entry(self.conversation.clone())
+                .or_default()
+                .insert(viewer.connection);
+        }
+        if viewer.always || (newcomer && !self.fanout.is_quiet()) {
+            let typed: Vec<Entry> = self
+                .fanout
+                .ghosts()
+                .map(|ghost| ghost.entry.clone())
+                .collect();
+            let sockets = &self.node.sockets;
+            let mut packets = vec![sockets.encode(Event::TypingMessages(&typed))];
+            if viewer.wants.resume {
+                let low = self.fanout.low();
+                let seen = typed
+                    .first()
+                    .map(|entry| parts::named_by(viewer.user, entry));
+                if let Some(target) = viewer.target.as_ref().or(seen.as_ref()) {
+                    packets.push(sockets.encode(Event::Cursor { target, low }));
+                }
+            }
+            sockets.emit(viewer.connection, &packets);
+        }
+        if let Some(reply) = reply {
+            let _ = reply.send(());
+        }
+    }
+
+    fn leave(&mut self, connection: ConnectionId) {
+        self.entering
+            .retain(|(viewer, _)| viewer.connection != connection);
+        if let Some(room) = self.parts.remove(connection) {
+            self.node.sockets.leave(connection, &room);
+        }
+        let mut rooms = self.node.directory.rooms();
+        if let Some(members) = rooms.get_mut(&self.conversation) {
+            members.remove(&connection);
+            if members.is_empty() {
+                rooms.remove(&self.conversation);
+            }
+        }
+    }
+
+    fn frame(&mut self, frame: Arc<Frame>) {
+        if self.asked_at.is_some() {
+            if self.frames.len() >= WAITING_FRAMES_MAX {
+                self.frames.clear();
+                self.ask_for_snapshot();
+            }
+            self.frames.push(frame);
+            return;
+        }
+        self.apply(frame);
+    }
+
+    fn apply(&mut self, frame: Arc<Frame>) {
+        let (n, since, acknowledge) = (frame.n, frame.since, frame.acknowledge);
+        let frame = Arc::try_unwrap(frame).unwrap_or_else(|shared| (*shared).clone());
+        match self.fanout.apply(frame) {
+            Applied::Tell(entries) => {
+                self.tell(&entries);
+                let late = self.node.clock.now() - since;
+                metrics::histogram!("ting_keystroke_delivery_seconds")
+                    .record(late.max(0) as f64 / 1_000.0);
+            }
+            Applied::Gap => self.ask_for_snapshot(),
+            Applied::Old => {}
+        }
+        if acknowledge {
+            let node = self.node.clock.name();
+            self.tell_channel(ChannelMessage::Seen { node, n });
+        }
+    }
+
+    fn snapshot(&mut self, snapshot: Snapshot) {
+        self.asked_at = None;
+        let entries = self.fanout.catch_up(snapshot);
+        self.tell(&entries);
+        for frame in std::mem::take(&mut self.frames) {
+            self.frame(frame);
+        }
+        for (viewer, reply) in std::mem::take(&mut self.entering) {
+            self.enter(viewer, reply);
+        }
+    }
+
+    fn ask_for_snapshot(&mut self) {
+        self.asked_at = Some(Instant::now());
+        let node = self.node.clock.name();
+        self.tell_channel(ChannelMessage::Watch {
+            node,
+            from: Some(self.fanout.from()),
+        });
+    }
+
+    fn tell_channel(&self, message: ChannelMessage) {
+        self.node.tell_channel(&self.conversation, message);
+    }
+
+    /// Tells all sockets, each what it wants to hear, each packet encoded once.
+    fn tell(&mut self, entries: &[Entry]) {
+        if entries.is_empty() || self.parts.is_empty() {
+            return;
+        }
+        let sockets = self.node.sockets.clone();
+        let update = sockets.encode(Event::TypingMessages(entries));
+        let sent: Vec<&Entry> = entries.iter().filter(|entry| !entry.typing).collect();
+        let messages: Vec<(&Entry, Packet)> = if self.parts.want_messages() {
+            sent.iter()
+                .map(|entry| (*entry, sockets.encode(Event::Message(entry))))
+                .collect()
+        } else {
+            Vec::new()
+        };
+        let cursors = self.parts.cursors(entries, |target| {
+            sockets.encode(Event::Cursor {
+                target,
+                low: self.fanout.low(),
+            })
+        });
+        let mut ticks: Vec<Vec<(Room, Vec<Packet>)>> = Vec::new();
+        for part in self.parts.iter() {
+            let mut packets = vec![update.clone()];
+            if part.wants.messages {
+                // In a private the author's own connections see the update alone.
+                let theirs = messages
+                    .iter()
+                    .filter(|(entry, _)| part.person.is_none() || self.is_for(part.person, entry));
+                packets.extend(theirs.map(|(_, packet)| packet.clone()));
+            }
+            packets.extend(
+                cursors
+                    .get(&part.person)
+                    .filter(|_| part.wants.resume)
+                    .cloned(),
+            );
+            for (tick, packets) in packets.chunks(PACKETS_PER_TICK).enumerate() {
+                if ticks.len() == tick {
+                    ticks.push(Vec::new());
+                }
+                ticks[tick].push((part.room.clone(), packets.to_vec()));
+            }
+        }
+        self.later.extend(ticks);
+        if !self.ticking {
+            self.tick();
+        }
+    }
+
+    /// Whether a private message is for this person: `message` goes to the target only.
+    fn is_for(&self, person: Option<UserId>, entry: &Entry) -> bool {
+        person.is_some()
+            && entry
+                .author
+                .and_then(|author| self.conversation.other(author))
+                == person
+    }
+
+    fn tick(&mut self) {
+        self.ticking = false;
+        if let Some(rooms) = self.later.pop_front() {
+            for (room, packets) in rooms {
+                self.node.sockets.emit_to_room(&room, &packets);
+            }
+        }
+        if !self.later.is_empty() {
+            self.ticking = true;
+            self.myself
+                .send_after(crate::channel::TICK, || RelayMessage::Due(Due::Tick));
+        }
+    }
+
+    fn renew(&mut self) {
+        let unanswered = self.asked_at.is_some_and(|at| at.elapsed() >= RENEWAL);
+        if unanswered {
+            self.ask_for_snapshot();
+        } else {
+            let node = self.node.clock.name();
+            self.tell_channel(ChannelMessage::Watch { node, from: None });
+        }
+        let wanted = !self.parts.is_empty() || !self.entering.is_empty() || !self.fanout.is_quiet();
+        if wanted {
+            self.used_at = Instant::now();
+        } else if self.used_at.elapsed() >= IDLE {
+            self.leaving = true;
+            self.node
+                .directory
+                .relays
+                .remove(&self.conversation, self.myself.get_id());
+            let _ = self.myself.drain();
+        }
+    }
+
+    /// What reaches it after it left goes to its successor; frames find it by themselves.
+    fn hand_on(&self, message: RelayMessage) {
+        match message {
+            RelayMessage::Enter { .. } | RelayMessage::Leave { .. } | RelayMessage::Keep => {
+                self.node.tell_relay_here(&self.conversation, message);
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,78 @@
+use super::*;
+use proptest::prelude::*;
+
+fn name(user: u64) -> Username {
+    Username::parse(&format!("user{user}")).unwrap()
+}
+
+fn sign_in(number: u8) -> SignInHash {
+    SignInHash([number; 32])
+}
+
+#[test]
+fn a_person_joins_with_the_first_connection_and_parts_with_the_last() {
+    let mut roster = Roster::default();
+    let (ada, phone, laptop) = (UserId(1), sign_in(1), sign_in(2));
+    assert!(roster.add(ConnectionId(1), ada, &name(1), phone));
+    assert!(!roster.add(ConnectionId(2), ada, &name(1), laptop));
+    assert!(!roster.remove(ConnectionId(1)).unwrap().parted);
+    assert!(!roster.is_connected(phone) && roster.is_connected(laptop));
+    assert!(roster.remove(ConnectionId(2)).unwrap().parted);
+    assert_eq!(roster.remove(ConnectionId(2)), None);
+    assert!(!roster.is_online(ada));
+}
+
+#[test]
+fn who_comes_and_goes_within_a_tick_is_not_told() {
+    let mut batch = PresenceBatch::default();
+    batch.join(&name(1));
+    batch.part(&name(2));
+    batch.part(&name(1));
+    batch.join(&name(2));
+    batch.join(&name(3));
+    assert_eq!(batch.take(), Some((vec![name(3)], vec![])));
+    assert_eq!(batch.take(), None);
+}
+
+proptest! {
+    #[test]
+    fn joins_and_parts_tell_who_is_online(
+        steps in prop::collection::vec((any::<bool>(), 0u64..8, 0u64..3), 0..120),
+    ) {
+        let mut roster = Roster::default();
+        let mut batch = PresenceBatch::default();
+        let (mut told, mut open) = (HashSet::new(), HashMap::new());
+        let mut batched: HashSet<Username> = HashSet::new();
+        for (count, (comes, connection, user)) in steps.into_iter().enumerate() {
+            if comes {
+                let id = ConnectionId(connection);
+                if open.contains_key(&id) {
+                    continue;
+                }
+                open.insert(id, user);
+                if roster.add(id, UserId(user), &name(user), sign_in(user as u8)) {
+                    prop_assert!(told.insert(name(user)));
+                    batch.join(&name(user));
+                }
+            } else if let Some(left) = roster.remove(ConnectionId(connection)) {
+                open.remove(&ConnectionId(connection));
+                if left.parted {
+                    prop_assert!(told.remove(&left.username));
+                    batch.part(&left.username);
+                }
+            }
+            if count % 5 == 0 && let Some((joined, parted)) = batch.take() {
+                batched.extend(joined);
+                batched.retain(|name| !parted.contains(name));
+            }
+            let online: HashSet<Username> = open.values().map(|user| name(*user)).collect();
+            prop_assert_eq!(&online, &told);
+            prop_assert_eq!(&online, &roster.names().into_iter().collect::<HashSet<_>>());
+        }
+        if let Some((joined, parted)) = batch.take() {
+            batched.extend(joined);
+            batched.retain(|name| !parted.contains(name));
+        }
+        prop_assert_eq!(batched, told);
+    }
+}

@@ -1,0 +1,312 @@
+//! A session's connections: logging in, entering and leaving conversations, going.
+
+use super::{SessionMessage, State, all_of, part_after};
+use crate::edge::{ConnectionId, Kill, Target, Wants};
+use crate::frame::Belongs;
+use crate::node::{CONFIRM_TIMEOUT, Node};
+use crate::presence::PresenceMessage;
+use crate::relay::{RelayMessage, Viewer};
+use crate::requests::{Destination, EnterError, Login, Unanswered};
+use cql::{ChannelName, Conversation, UserId};
+use ractor::RpcReplyPort;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+struct Connection {
+    wants: Wants,
+    user: UserId,
+    /// The channels that its login named; none: implicit ones.
+    named: Option<Vec<ChannelName>>,
+    /// Where it is, in the order in which it entered, and whether implicitly.
+    entered: Vec<(Conversation, bool)>,
+}
+
+/// The connections of one session.
+pub struct Connections {
+    connections: HashMap<ConnectionId, Connection>,
+    entered_max: usize,
+}
+
+impl Connections {
+    /// None yet.
+    pub fn new(entered_max: usize) -> Self {
+        Connections {
+            connections: HashMap::new(),
+            entered_max,
+        }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.connections.is_empty()
+    }
+
+    /// Whose they are, if there are any.
+    pub fn user(&self) -> Option<UserId> {
+        self.connections.values().next().map(|here| here.user)
+    }
+
+    /// Whether this is one of them.
+    pub fn contains(&self, connection: ConnectionId) -> bool {
+        self.connections.contains_key(&connection)
+    }
+
+    /// Notes that a connection enters. What it leaves for that, and whether it was there
+    /// already; an error if it is in too many.
+    fn enter(
+        &mut self,
+        connection: ConnectionId,
+        conversation: &Conversation,
+        implied: bool,
+    ) -> Result<Option<Conversation>, EnterError> {
+        let most = self.entered_max;
+        let here = self
+            .connections
+            .get_mut(&connection)
+            .ok_or(EnterError::NotLoggedIn)?;
+        if let Some(known) = here
+            .entered
+            .iter_mut()
+            .find(|(known, _)| known == conversation)
+        {
+            known.1 &= implied;
+            return Ok(None);
+        }
+        let mut left = None;
+        if here.entered.len() >= most {
+            let oldest = here.entered.iter().position(|(_, implied)| *implied);
+            let oldest = oldest.ok_or(EnterError::TooMany(most))?;
+            left = Some(here.entered.remove(oldest).0);
+        }
+        here.entered.push((conversation.clone(), implied));
+        Ok(left)
+    }
+}
+
+impl State {
+    pub(super) fn login(&mut self, login: Login, reply: RpcReplyPort<()>) {
+        let Login {
+            connection,
+            sign_in,
+            wants,
+            channels,
+        } = login;
+        let here = Connection {
+            wants,
+            user: sign_in.user,
+            named: channels,
+            entered: Vec::new(),
+        };
+        self.connections.connections.insert(connection, here);
+        let Some(presence) = self.node.directory.presence() else {
+            return;
+        };
+        let (answer, answered) = ractor::concurrency::oneshot();
+        let login = PresenceMessage::Login {
+            connection,
+            sign_in,
+            wants,
+            reply: answer.into(),
+        };
+        let _ = presence.cast(login);
+        let myself = self.myself.clone();
+        tokio::spawn(async move {
+            if answered.await.is_ok() {
+                let _ = myself.cast(SessionMessage::LoggedIn { connection, reply });
+            }
+        });
+    }
+
+    pub(super) fn logged_in(&mut self, connection: ConnectionId, reply: RpcReplyPort<()>) {
+        let Some(here) = self.connections.connections.get(&connection) else {
+            return;
+        };
+        let (named, wants, user) = (here.named.clone(), here.wants, here.user);
+        let implied = named.is_none();
+        let mut entered = Vec::new();
+        for channel in named.unwrap_or_else(|| vec![ChannelName::ting()]) {
+            let conversation = Conversation::Channel(channel.clone());
+            if self
+                .connections
+                .enter(connection, &conversation, implied)
+                .is_ok()
+            {
+                let target = Some(Target::Channel(channel));
+                let viewer = Viewer {
+                    connection,
+                    wants,
+                    user,
+                    target,
+                    always: true,
+                };
+                entered.push(enter_relay(&self.node, &conversation, viewer));
+            }
+        }
+        tokio::spawn(async move {
+            all_of(entered).await;
+            let _ = reply.send(());
+        });
+    }
+
+    pub(super) fn enter(
+        &mut self,
+        connection: ConnectionId,
+        to: Destination,
+        reply: RpcReplyPort<Result<(), EnterError>>,
+    ) {
+        let is_private = matches!(to.conversation, Conversation::Private(..));
+        let entered = if is_private {
+            // Privates need no entering, and don't count.
+            let here = self.connections.contains(connection);
+            here.then_some(None).ok_or(EnterError::NotLoggedIn)
+        } else {
+            self.connections.enter(connection, &to.conversation, false)
+        };
+        match entered {
+            Ok(left) => self.leave_relay(connection, left),
+            Err(refused) => {
+                let _ = reply.send(Err(refused));
+                return;
+            }
+        }
+        let Some(here) = self.connections.connections.get(&connection) else {
+            return;
+        };
+        let (wants, user) = (here.wants, here.user);
+        let viewer = Viewer {
+            connection,
+            wants,
+            user,
+            target: Some(to.target),
+            always: true,
+        };
+        let entered = enter_relay(&self.node, &to.conversation, viewer);
+        tokio::spawn(async move {
+            let entered = tokio::time::timeout(CONFIRM_TIMEOUT * 2, entered).await;
+            let entered = entered.is_ok_and(|entered| entered.is_ok());
+            let _ = reply.send(if entered {
+                Ok(())
+            } else {
+                Err(Unanswered.into())
+            });
+        });
+    }
+
+    pub(super) fn leave(
+        &mut self,
+        connection: ConnectionId,
+        to: &Destination,
+    ) -> Result<(), EnterError> {
+        if let Conversation::Private(..) = to.conversation {
+            return Err(EnterError::Private);
+        }
+        let here = self.connections.connections.get_mut(&connection);
+        let here = here.ok_or(EnterError::NotLoggedIn)?;
+        here.entered.retain(|(known, _)| *known != to.conversation);
+        self.leave_relay(connection, Some(to.conversation.clone()));
+        Ok(())
+    }
+
+    pub(super) fn enter_implicitly(
+        &mut self,
+        channel: ChannelName,
+        reply: Option<RpcReplyPort<()>>,
+    ) {
+        let conversation = Conversation::Channel(channel.clone());
+        let unnamed: Vec<(ConnectionId, Wants, UserId)> = self
+            .connections
+            .connections
+            .iter()
+            .filter(|(_, here)| here.named.is_none())
+            .filter(|(_, here)| !here.entered.iter().any(|(known, _)| *known == conversation))
+            .map(|(connection, here)| (*connection, here.wants, here.user))
+            .collect();
+        let mut entered = Vec::new();
+        for (connection, wants, user) in unnamed {
+            if let Ok(left) = self.connections.enter(connection, &conversation, true) {
+                self.leave_relay(connection, left);
+                let target = Some(Target::Channel(channel.clone()));
+                let viewer = Viewer {
+                    connection,
+                    wants,
+                    user,
+                    target,
+                    always: true,
+                };
+                entered.push(enter_relay(&self.node, &conversation, viewer));
+            }
+        }
+        if let Some(reply) = reply {
+            tokio::spawn(async move {
+                all_of(entered).await;
+                let _ = reply.send(());
+            });
+        }
+    }
+
+    pub(super) fn gone(&mut self, connection: ConnectionId) {
+        let Some(here) = self.connections.connections.remove(&connection) else {
+            return;
+        };
+        for (conversation, _) in here.entered {
+            self.leave_relay(connection, Some(conversation));
+        }
+        let last = self.connections.is_empty();
+        let own = Belongs::SignIn(self.hash);
+        let seen = self.abandon_all(|belongs| {
+            belongs == Belongs::Connection(connection) || (last && belongs == own)
+        });
+        part_after(&self.node, connection, seen);
+    }
+
+    /// The sign-in ended: its sockets are closed, and what it typed is erased.
+    pub(super) fn end(&mut self, reply: RpcReplyPort<()>) {
+        let mut seen = self.abandon_all(|_| true);
+        let mut parted = Vec::new();
+        let connections: Vec<ConnectionId> = self.connections.connections.keys().copied().collect();
+        for connection in connections {
+            self.node.sockets.kill(connection, Kill::SignedOut);
+            if let Some(here) = self.connections.connections.remove(&connection) {
+                for (conversation, _) in here.entered {
+                    self.leave_relay(connection, Some(conversation));
+                }
+            }
+            parted.push(part_after(
+                &self.node,
+                connection,
+                std::mem::take(&mut seen),
+            ));
+        }
+        tokio::spawn(async move {
+            all_of(seen).await;
+            futures::future::join_all(parted).await;
+            let _ = reply.send(());
+        });
+    }
+
+    fn leave_relay(&self, connection: ConnectionId, conversation: Option<Conversation>) {
+        if let Some(conversation) = conversation {
+            let leave = RelayMessage::Leave { connection };
+            let _ = self
+                .node
+                .directory
+                .relays
+                .tell_if_there(&conversation, leave);
+        }
+    }
+}
+
+/// Has a conversation shown to a connection; the receiver fires when it is.
+fn enter_relay(
+    node: &Arc<Node>,
+    conversation: &Conversation,
+    viewer: Viewer,
+) -> tokio::sync::oneshot::Receiver<()> {
+    let (entered, seen) = tokio::sync::oneshot::channel();
+    let enter = RelayMessage::Enter {
+        viewer,
+        reply: Some(entered.into()),
+    };
+    node.tell_relay_here(conversation, enter);
+    seen
+}

@@ -1,0 +1,551 @@
+//! The way in: what the edge may ask of the actors, wherever they live.
+
+use crate::channel::{Beginning, ChannelMessage};
+use crate::claim::ClaimKey;
+use crate::clock::Clock;
+use crate::directory::ConnectionOf;
+use crate::edge::{ConnectionId, Event, Kill, Sockets, Wants};
+use crate::frame::Belongs;
+use crate::node::{CONFIRM_TIMEOUT, Node};
+use crate::relay::RelayMessage;
+use crate::requests::{
+    Destination, EnterError, History, Login, Patch, Patched, Post, Posted, PrivilegedPatch,
+    PrivilegedPost, TypingError, Unanswered, Via,
+};
+use crate::session::{SessionMessage, answer_of};
+use crate::settings::Limits;
+use crate::supervisor::Supervisor;
+use crate::typing_message::{By, Stroke, TypingMessageMessage};
+use cluster_config::{Placement, Shard, View};
+use cql::{
+    ChannelName, Conversation, MessageId, Millis, Placed, Range, SessionToken, SignIn, SignInHash,
+    Store, StoreError, UserId, Username,
+};
+use ractor::concurrency::{OneshotReceiver, oneshot};
+use ractor::{Actor, RpcReplyPort};
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Pause between attempts to reach a store that is away at start.
+const STORE_RETRY: Duration = Duration::from_secs(1);
+
+/// Connections that were told to go are ended this much later.
+const FAREWELL: Duration = Duration::from_millis(300);
+
+/// What a node's actors start with.
+#[derive(Debug)]
+pub struct Start {
+    /// What is durable.
+    pub store: Arc<dyn Store>,
+    /// The sockets of this node.
+    pub sockets: Arc<dyn Sockets>,
+    /// What people may do.
+    pub limits: Limits,
+}
+
+/// Whether the store answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreHealth {
+    /// It answered when it was last asked.
+    Reached,
+    /// It did not.
+    Away,
+}
+
+/// The actors of this node, and through them those of all others. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct System {
+    node: Arc<Node>,
+}
+
+impl System {
+    /// Takes a slot and starts. Waits for a store that is away, saying so once in the log; an
+    /// error is one that waiting does not mend.
+    pub async fn start(start: Start) -> Result<System, StoreError> {
+        let Start {
+            store,
+            sockets,
+            limits,
+        } = start;
+        let (clock, claims) = wait_for_store(&*store).await?;
+        let placement = Placement::of(&View::alone(clock.name()));
+        let node = Arc::new(Node::new(store, sockets, limits, clock, claims, placement));
+        let started = Supervisor::spawn(None, Supervisor, node.clone()).await;
+        let (root, _) = started.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        // Nobody else has seen this node yet, so it is not set.
+        let _ = node.directory.system.set(root);
+        Ok(System { node })
+    }
+
+    /// What its actors share, for their tests.
+    #[cfg(test)]
+    pub(crate) fn node(&self) -> &Arc<Node> {
+        &self.node
+    }
+
+    /// The cluster's time.
+    pub fn now(&self) -> Millis {
+        self.node.clock.now()
+    }
+
+    /// A fresh id for a new user.
+    pub fn new_user_id(&self) -> Result<UserId, Unanswered> {
+        let id = self
+            .node
+            .clock
+            .next_id(MessageId::default())
+            .map_err(|_| Unanswered)?;
+        Ok(UserId(id.0))
+    }
+
+    /// Who shows this token: cached for a minute, its use noted.
+    pub async fn who(&self, token: &SessionToken) -> Result<Option<SignIn>, StoreError> {
+        self.node.who(token).await
+    }
+
+    /// Ends a sign-in in the store and everywhere: its sockets are closed, its ghosts erased.
+    /// Says whether it was there.
+    pub async fn end_sign_in(&self, hash: SignInHash) -> Result<bool, StoreError> {
+        let was_there = self
+            .node
+            .ask_store(self.node.store.end_sign_in(hash))
+            .await?;
+        self.node.forget_sign_in(hash);
+        self.end_session(hash).await;
+        Ok(was_there)
+    }
+
+    /// Deletes a user who has no password, with everything alive of them, before the name is
+    /// free. Says whether it did; one with a password stays as it is.
+    pub async fn delete_user(&self, user: UserId, username: &Username) -> Result<bool, StoreError> {
+        let found = self.node.ask_store(self.node.store.user(user)).await?;
+        if found.is_none_or(|found| found.password_hash.is_some()) {
+            return Ok(false);
+        }
+        self.end_user(user, username).await;
+        self.node
+            .ask_store(self.node.store.delete_user_without_password(user))
+            .await
+    }
+
+    /// Ends everything alive of a user who was, or is about to be, deleted: ghosts, sockets,
+    /// sign-ins, the name.
+    pub async fn end_user(&self, user: UserId, username: &Username) {
+        self.node.forget_name(username);
+        let stored = self.node.ask_store(self.node.store.sign_ins_of(user)).await;
+        for hash in stored.unwrap_or_default() {
+            self.node.forget_sign_in(hash);
+            self.end_session(hash).await;
+        }
+        self.node.forget_name(username);
+    }
+
+    async fn end_session(&self, hash: SignInHash) {
+        let (reply, ended) = oneshot();
+        let end = SessionMessage::End {
+            reply: reply.into(),
+        };
+        if self
+            .node
+            .directory
+            .sessions
+            .tell_if_there(&hash, end)
+            .is_ok()
+        {
+            let _ = tokio::time::timeout(CONFIRM_TIMEOUT * 2, ended).await;
+        }
+    }
+
+    /// Who has that name; cached until the user is ended, a minute at most.
+    pub async fn user_named(&self, username: &Username) -> Result<Option<UserId>, StoreError> {
+        self.node.user_named(username).await
+    }
+
+    /// Whether there is such a channel; a yes is cached.
+    pub async fn channel_exists(&self, name: &ChannelName) -> Result<bool, StoreError> {
+        self.node.channel_exists(name).await
+    }
+
+    /// Whether a person has a connection anywhere.
+    pub async fn online(&self, user: UserId) -> bool {
+        self.node.roster().is_online(user)
+    }
+
+    /// Logs a connection in. It is told by events: `login-response` first, then its own `join`,
+    /// then what is being typed where it is.
+    pub async fn login(&self, login: Login) -> Result<(), Unanswered> {
+        let (connection, hash) = (login.connection, login.sign_in.hash);
+        let known = ConnectionOf {
+            sign_in: hash,
+            wants: login.wants,
+        };
+        {
+            let mut connections = self.node.directory.connections();
+            if self.node.is_draining() {
+                return Err(Unanswered);
+            }
+            connections.insert(connection, known);
+        }
+        let (reply, answered) = oneshot();
+        self.node.tell_session(
+            hash,
+            SessionMessage::Login {
+                login,
+                reply: reply.into(),
+            },
+        );
+        // Logins are paced when very many come at once, so this may take longer than a question.
+        answered.await.map_err(|_| Unanswered)
+    }
+
+    /// The socket is gone. May be told of any connection, once.
+    pub fn disconnected(&self, connection: ConnectionId) {
+        let known = self.node.directory.connections().remove(&connection);
+        if let Some(known) = known {
+            let gone = SessionMessage::Gone { connection };
+            let _ = self
+                .node
+                .directory
+                .sessions
+                .tell_if_there(&known.sign_in, gone);
+        }
+    }
+
+    /// Enters explicitly; what is being typed there is emitted before the answer.
+    pub fn enter(
+        &self,
+        connection: ConnectionId,
+        to: Destination,
+    ) -> impl Future<Output = Result<(), EnterError>> + Send + 'static + use<> {
+        let enter = move |reply| SessionMessage::Enter {
+            connection,
+            to,
+            reply,
+        };
+        entered(self.ask_session_of(connection, enter))
+    }
+
+    /// Leaves.
+    pub fn leave(
+        &self,
+        connection: ConnectionId,
+        to: Destination,
+    ) -> impl Future<Output = Result<(), EnterError>> + Send + 'static + use<> {
+        let leave = move |reply| SessionMessage::Leave {
+            connection,
+            to,
+            reply,
+        };
+        entered(self.ask_session_of(connection, leave))
+    }
+
+    /// Asks the session of a connection; none if it is not logged in.
+    fn ask_session_of(
+        &self,
+        connection: ConnectionId,
+        message: impl FnOnce(RpcReplyPort<Result<(), EnterError>>) -> SessionMessage,
+    ) -> Option<OneshotReceiver<Result<(), EnterError>>> {
+        let known = self
+            .node
+            .directory
+            .connections()
+            .get(&connection)
+            .copied()?;
+        let (reply, answered) = oneshot();
+        self.node.tell_session(known.sign_in, message(reply.into()));
+        Some(answered)
+    }
+
+    /// All connections of a sign-in that did not name their channels enter this one; answers
+    /// when they have, or after a second.
+    pub async fn enter_implicitly(&self, sign_in: &SignIn, channel: &ChannelName) {
+        let (reply, entered) = oneshot();
+        let channel = channel.clone();
+        let enter = SessionMessage::EnterImplicitly {
+            channel,
+            reply: reply.into(),
+        };
+        if self
+            .node
+            .directory
+            .sessions
+            .tell_if_there(&sign_in.hash, enter)
+            .is_ok()
+        {
+            let _ = tokio::time::timeout(CONFIRM_TIMEOUT * 2, entered).await;
+        }
+    }
+
+    /// Begins a message. It is on its way when this returns, so calls keep their order; the
+    /// future brings the answer.
+    pub fn post(
+        &self,
+        post: Post,
+    ) -> impl Future<Output = Result<Posted, TypingError>> + Send + 'static + use<> {
+        let (reply, answered) = oneshot();
+        let (hash, since) = (post.by.hash, self.now());
+        if self.is_heard(post.via) {
+            let (post, reply) = (Box::new(post), reply.into());
+            self.node
+                .tell_session(hash, SessionMessage::Post { post, since, reply });
+        }
+        flat(answered)
+    }
+
+    /// Goes on with a message; as [`System::post`].
+    pub fn patch(
+        &self,
+        patch: Patch,
+    ) -> impl Future<Output = Result<Patched, TypingError>> + Send + 'static + use<> {
+        let (reply, answered) = oneshot();
+        let (hash, since) = (patch.by.hash, self.now());
+        if self.is_heard(patch.via) {
+            let (patch, reply) = (Box::new(patch), reply.into());
+            self.node.tell_session(
+                hash,
+                SessionMessage::Patch {
+                    patch,
+                    since,
+                    reply,
+                },
+            );
+        }
+        flat(answered)
+    }
+
+    /// A socket that is gone types no more: its ghost would belong to nobody.
+    fn is_heard(&self, via: Via) -> bool {
+        match via {
+            Via::Http => true,
+            Via::Connection(connection) => {
+                self.node.directory.connections().contains_key(&connection)
+            }
+        }
+    }
+
+    /// Brings a message in.
+    pub async fn post_privileged(&self, post: PrivilegedPost) -> Result<MessageId, TypingError> {
+        let conversation = post.to.conversation;
+        self.node.tell_relay_here(&conversation, RelayMessage::Keep);
+        let beginning = Beginning {
+            author: post.author,
+            username: post.username,
+            target: post.to.target,
+            text: post.text,
+            typing: post.typing,
+            key: None,
+            belongs: Belongs::Nobody,
+            datetime_start: Some(post.datetime_start),
+        };
+        let (reply, answered) = oneshot();
+        let (post, since) = (Box::new(beginning), self.now());
+        let message = ChannelMessage::Post {
+            post,
+            since,
+            reply: reply.into(),
+        };
+        self.node.tell_channel(&conversation, message);
+        flat(answered).await.map(|posted| posted.id)
+    }
+
+    /// Changes one.
+    pub async fn patch_privileged(&self, patch: PrivilegedPatch) -> Result<(), TypingError> {
+        let PrivilegedPatch {
+            id,
+            text,
+            datetime_sent,
+            typing,
+        } = patch;
+        let stroke = Stroke {
+            by: By::Privileged { datetime_sent },
+            conversation: None,
+            text,
+            typing,
+            rev: None,
+        };
+        let (reply, answered) = oneshot();
+        let (since, reply) = (self.now(), reply.into());
+        let message = TypingMessageMessage::Stroke {
+            stroke,
+            since,
+            reply,
+        };
+        match self
+            .node
+            .directory
+            .typing_messages
+            .tell_if_there(&id, message)
+        {
+            Ok(()) => flat(answered).await.map(drop),
+            // Nobody is typing it: it was sent, or there is no such thing.
+            Err(_) => match self.stored(id).await? {
+                Some(_) => Err(TypingError::Sent),
+                None => Err(TypingError::NotFound),
+            },
+        }
+    }
+
+    /// Deletes one, sent or not.
+    pub async fn delete(&self, id: MessageId) -> Result<(), TypingError> {
+        let typed = self.conversation_typed(id).await;
+        let conversation = match typed {
+            Some(conversation) => Some(conversation),
+            None => self.stored(id).await?,
+        };
+        let conversation = conversation.ok_or(TypingError::NotFound)?;
+        let (reply, answered) = oneshot();
+        let delete = ChannelMessage::Delete {
+            id,
+            reply: reply.into(),
+        };
+        self.node.tell_channel(&conversation, delete);
+        flat(answered).await
+    }
+
+    /// In which conversation an id is being typed.
+    async fn conversation_typed(&self, id: MessageId) -> Option<Conversation> {
+        let (reply, answered) = oneshot();
+        let whose = TypingMessageMessage::Conversation {
+            reply: reply.into(),
+        };
+        self.node
+            .directory
+            .typing_messages
+            .tell_if_there(&id, whose)
+            .ok()?;
+        answer_of(answered).await.ok()
+    }
+
+    /// In which conversation a message is kept.
+    async fn stored(&self, id: MessageId) -> Result<Option<Conversation>, TypingError> {
+        match self.node.ask_store(self.node.store.placed(id)).await {
+            Ok(Placed::Message(message)) => Ok(Some(message.conversation)),
+            Ok(Placed::Ended(_) | Placed::Nothing) => Ok(None),
+            Err(_) => Err(Unanswered.into()),
+        }
+    }
+
+    /// A part of a conversation, with what is being typed there.
+    pub async fn history(
+        &self,
+        conversation: &Conversation,
+        range: Range,
+    ) -> Result<History, Unanswered> {
+        let (reply, answered) = oneshot();
+        let history = ChannelMessage::History {
+            range,
+            reply: reply.into(),
+        };
+        self.node.tell_channel(conversation, history);
+        answer_of(answered).await?
+    }
+
+    /// Whether the store answered when it was last asked.
+    pub fn store_health(&self) -> StoreHealth {
+        if self.node.store_is_away() {
+            StoreHealth::Away
+        } else {
+            StoreHealth::Reached
+        }
+    }
+
+    /// The members, owners and counts that `/cluster` shows.
+    pub async fn status(&self) -> serde_json::Value {
+        let (node, directory) = (&self.node, &self.node.directory);
+        let (people, connections) = node.roster().counts();
+        let owned =
+            Shard::all().filter(|shard| node.placement.owner(*shard) == Some(node.clock.name()));
+        serde_json::json!({
+            "version": node.placement.version(),
+            "node": node.clock.name().to_string(),
+            "members": [{
+                "name": node.clock.name().to_string(),
+                "state": if node.is_draining() { "draining" } else { "up" },
+                "shards": owned.count(),
+            }],
+            "conversations": directory.channels.count(),
+            "typing_messages": directory.typing_messages.count(),
+            "relays": directory.relays.count(),
+            "sessions": directory.sessions.count(),
+            "people_online": people,
+            "connections": connections,
+        })
+    }
+
+    /// Tells connections to go, spread over `spread`, then ends those that stay; answers when
+    /// none is left or the time is over. New logins are refused meanwhile.
+    pub async fn drain(&self, spread: Duration) {
+        let connections: Vec<(ConnectionId, Wants)> = {
+            let connections = self.node.directory.connections();
+            self.node.set_draining();
+            connections
+                .iter()
+                .map(|(id, known)| (*id, known.wants))
+                .collect()
+        };
+        let farewells = connections.into_iter().map(|(connection, wants)| {
+            let after = spread.mul_f64(rand::random());
+            let sockets = self.node.sockets.clone();
+            async move {
+                if wants.resume {
+                    sockets.emit(connection, &[sockets.encode(Event::Drain { after })]);
+                }
+                tokio::time::sleep(after + FAREWELL).await;
+                sockets.kill(connection, Kill::Draining);
+            }
+        });
+        futures::future::join_all(farewells).await;
+        let _ = tokio::time::timeout(CONFIRM_TIMEOUT * 2, async {
+            while self.node.roster().counts().1 > 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        })
+        .await;
+    }
+
+    /// Finishes what is under way, gives back the slot and ends the actors.
+    pub async fn stop(&self) {
+        let _ = tokio::time::timeout(crate::node::STORE_TIMEOUT, self.node.written()).await;
+        let given_back = self.node.clock.give_back(&*self.node.store);
+        if let Err(error) = self.node.ask_store(given_back).await {
+            tracing::debug!(error = %error, "the slot was not given back");
+        }
+        if let Some(root) = self.node.directory.system.get() {
+            root.stop(None);
+        }
+    }
+}
+
+/// The answer of a connection's session.
+async fn entered(asked: Option<OneshotReceiver<Result<(), EnterError>>>) -> Result<(), EnterError> {
+    answer_of(asked.ok_or(EnterError::NotLoggedIn)?).await?
+}
+
+/// The answer to a question that may be refused.
+async fn flat<T>(answered: OneshotReceiver<Result<T, TypingError>>) -> Result<T, TypingError> {
+    answer_of(answered).await?
+}
+
+async fn wait_for_store(store: &dyn Store) -> Result<(Clock, ClaimKey), StoreError> {
+    let mut said = false;
+    loop {
+        match first_words(store).await {
+            Ok(started) => return Ok(started),
+            Err(error @ StoreError::Damaged(_)) => return Err(error),
+            Err(error) if !said => {
+                said = true;
+                tracing::warn!(error = %error, "waiting for the store");
+            }
+            Err(_) => {}
+        }
+        tokio::time::sleep(STORE_RETRY).await;
+    }
+}
+
+async fn first_words(store: &dyn Store) -> Result<(Clock, ClaimKey), StoreError> {
+    let clock = Clock::start(store).await?;
+    let clock = clock.ok_or_else(|| StoreError::Unavailable("every slot is taken".into()))?;
+    let claims = ClaimKey::new(store.cluster_key("claims", rand::random()).await?);
+    Ok((clock, claims))
+}

@@ -1,0 +1,104 @@
+use super::world::{World, ting};
+use crate::channel::ChannelMessage;
+use crate::edge::Kill;
+use crate::relay::RelayMessage;
+use crate::session::SessionMessage;
+use crate::{TypingError, Unanswered};
+use std::time::Duration;
+
+#[tokio::test(start_paused = true)]
+async fn a_channel_that_fails_comes_back_with_its_history_and_its_ghosts() {
+    let world = World::new().await;
+    let (ada, bob) = (world.person("ada").await, world.person("bob").await);
+    let said = ada.says("said").await.id;
+    let typed = ada.types("typed").await.id;
+    bob.sees_sent(said, "said").await;
+    bob.sees(typed, "typed").await;
+    for round in 0..5 {
+        world
+            .node()
+            .tell_channel(&ting().conversation, ChannelMessage::Break);
+        let text = format!("typed {round}");
+        // What was on its way may be unanswered; repeated, it finds its message.
+        while let Err(error) = ada.types_on(typed, &text).await {
+            assert_eq!(error, TypingError::Unanswered(Unanswered));
+        }
+        bob.sees(typed, &text).await;
+        let more = ada.says(&text).await.id;
+        bob.sees_sent(more, &text).await;
+    }
+    ada.sends(typed, "typed!").await.unwrap();
+    bob.sees_sent(typed, "typed!").await;
+    // The second read is over by then, and has shown nothing twice.
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let shown = bob.shown();
+    assert_eq!(shown.sent.len(), 7);
+    assert!(shown.sent.values().all(|times| times.len() == 1));
+    assert_eq!(world.history().await.entries.len(), 7);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_erased_stays_erased_when_the_channel_fails() {
+    let world = World::new().await;
+    let (ada, bob) = (world.person("ada").await, world.person("bob").await);
+    let posted = ada.types("oops").await;
+    bob.sees(posted.id, "oops").await;
+    ada.erases(posted.id).await.unwrap();
+    world
+        .node()
+        .tell_channel(&ting().conversation, ChannelMessage::Break);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let mut back = ada.stroke(posted.id, Some("oops"), true);
+    back.claim = Some(posted.claim);
+    assert_eq!(world.system.patch(back).await, Err(TypingError::NotFound));
+    bob.no_longer_sees(posted.id).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_relay_that_fails_ends_its_sockets_so_that_they_catch_up() {
+    let world = World::new().await;
+    let (ada, bob) = (world.person("ada").await, world.person("bob").await);
+    world
+        .node()
+        .tell_relay_here(&ting().conversation, RelayMessage::Break);
+    world
+        .until("both are ended", || {
+            ada.killed().is_some() && bob.killed().is_some()
+        })
+        .await;
+    assert_eq!(bob.killed(), Some(Kill::Restarted));
+    bob.disconnects();
+    let again = world.connect(&bob, Default::default()).await;
+    let id = again.types("again").await.id;
+    again.sees(id, "again").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_fails_ends_its_own_sockets_only() {
+    let world = World::new().await;
+    let (ada, bob) = (world.person("ada").await, world.person("bob").await);
+    world
+        .node()
+        .tell_session(bob.sign_in.hash, SessionMessage::Break);
+    world.until("bob is ended", || bob.killed().is_some()).await;
+    assert_eq!((ada.killed(), bob.killed()), (None, Some(Kill::Restarted)));
+    world
+        .until("bob is offline", || {
+            !world.node().roster().is_online(bob.sign_in.user)
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn presence_that_fails_starts_from_nobody() {
+    let world = World::new().await;
+    let ada = world.person("ada").await;
+    let presence = world.node().directory.presence().unwrap();
+    presence
+        .cast(crate::presence::PresenceMessage::Break)
+        .unwrap();
+    world.until("ada is ended", || ada.killed().is_some()).await;
+    ada.disconnects();
+    let again = world.connect(&ada, Default::default()).await;
+    assert_eq!(again.heard()[0].1, serde_json::json!(["ada"]));
+}

@@ -1,0 +1,552 @@
+//! One message while it is typed: keeps the latest text, sends it, and knows when it is over.
+//!
+//! The actor of a message lives from its first letter until it is in the history or has left it
+//! without a trace. It reports every change to its channel, which gathers them for viewers.
+//! A message that is being sent stays a ghost until the store has it; what is asked of it
+//! meanwhile waits, so that the order of one author's wishes is kept.
+
+use crate::channel::{Answer, ChannelMessage, LastSent};
+use crate::edge::Target;
+use crate::frame::{Belongs, End, Ghost};
+use crate::node::{Node, STORE_TIMEOUT};
+use crate::requests::{Patched, TypingError, Unanswered};
+use crate::timeline::TYPED_AT_MOST;
+use cql::{
+    Append, Conversation, Message, MessageId, MessageText, Millis, StoreError, UserId, Username,
+};
+use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+/// A ghost that belongs to nobody's socket is erased when it was not changed for this long.
+const KEPT_ALIVE: Duration = Duration::from_secs(60);
+
+/// More wishes than this wait for the store only if somebody floods; they are refused.
+const WAITING_MAX: usize = 64;
+
+/// A reply to whoever changed a message.
+pub type PatchReply = RpcReplyPort<Result<Patched, TypingError>>;
+
+/// Who changes a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum By {
+    /// Its author, it is hoped.
+    Person(Typist),
+    /// A privileged caller.
+    Privileged {
+        /// When it is said to have been sent.
+        datetime_sent: Option<Millis>,
+    },
+}
+
+/// A person at the keyboard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Typist {
+    /// Who.
+    pub user: UserId,
+    /// The name.
+    pub username: Username,
+    /// As the conversation was named.
+    pub target: Target,
+    /// Whose the ghost is from now on.
+    pub belongs: Belongs,
+    /// Whether this person's session saw the message begin.
+    pub began: bool,
+}
+
+/// One change of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stroke {
+    /// Who changes it.
+    pub by: By,
+    /// Where it is thought to be; none if that was not said.
+    pub conversation: Option<Conversation>,
+    /// The whole text; none erases.
+    pub text: Option<MessageText>,
+    /// False sends.
+    pub typing: bool,
+    /// The author's count.
+    pub rev: Option<u64>,
+}
+
+/// What a typing message is told.
+pub enum TypingMessageMessage {
+    /// Asked: change.
+    Stroke {
+        stroke: Stroke,
+        since: Millis,
+        reply: PatchReply,
+    },
+    /// Asked: where it is.
+    Conversation { reply: RpcReplyPort<Conversation> },
+    /// Told: it is over; nothing is answered before viewers know.
+    Over { end: End, answer: Option<Answer> },
+    /// Told: its author's connection went, if it still belongs to that.
+    Abandoned { by: Belongs, answer: Option<Answer> },
+    /// Reported: what the store said of sending it.
+    Appended {
+        message: Box<Message>,
+        outcome: Result<Append, StoreError>,
+    },
+    /// Reported: what the store said of taking it out.
+    Wiped { outcome: Result<bool, StoreError> },
+    /// Reported: the store takes longer than a request may.
+    Slow { attempt: u64 },
+    /// Reported: time to look at the time.
+    Due,
+}
+
+/// What it starts with.
+pub struct Begin {
+    pub node: Arc<Node>,
+    pub conversation: Conversation,
+    pub channel: ActorRef<ChannelMessage>,
+    /// The latest time something was sent in the conversation.
+    pub last_sent: Arc<LastSent>,
+    pub ghost: Ghost,
+    /// Whether an earlier attempt to send it may have reached the store.
+    pub unknown: bool,
+}
+
+/// The actor.
+pub struct TypingMessage;
+
+enum Phase {
+    Typing,
+    /// The store has been asked; who asked is told when it answers, or that it is slow.
+    Sending {
+        attempt: u64,
+        reply: Option<PatchReply>,
+    },
+    Wiping {
+        attempt: u64,
+        reply: Option<PatchReply>,
+    },
+    Over,
+}
+
+/// Its state.
+pub struct State {
+    begin: Begin,
+    phase: Phase,
+    waiting: VecDeque<(Stroke, Millis, PatchReply)>,
+    attempts: u64,
+    /// Its author went while it was being sent; it goes too, if that fails.
+    abandoned: bool,
+    touched: Instant,
+    timer: Option<JoinHandle<Result<(), ractor::MessagingErr<TypingMessageMessage>>>>,
+}
+
+impl Actor for TypingMessage {
+    type Msg = TypingMessageMessage;
+    type State = State;
+    type Arguments = Begin;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        begin: Begin,
+    ) -> Result<State, ActorProcessingErr> {
+        let mut state = State {
+            begin,
+            phase: Phase::Typing,
+            waiting: VecDeque::new(),
+            attempts: 0,
+            abandoned: false,
+            touched: Instant::now(),
+            timer: None,
+        };
+        state.set_timer(&myself);
+        Ok(state)
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        message: Self::Msg,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            TypingMessageMessage::Stroke {
+                stroke,
+                since,
+                reply,
+            } => {
+                state.stroke(&myself, stroke, since, reply);
+            }
+            TypingMessageMessage::Conversation { reply } => {
+                let _ = reply.send(state.begin.conversation.clone());
+            }
+            TypingMessageMessage::Over { end, answer } => state.over(&myself, end, answer),
+            TypingMessageMessage::Abandoned { by, answer } => {
+                // A message that is being sent is on its way: its author asked for that.
+                let its = state.begin.ghost.belongs == by;
+                if its && matches!(state.phase, Phase::Typing) {
+                    state.over(&myself, End::Absent, answer);
+                } else if let Some(answer) = answer {
+                    state.abandoned |= its;
+                    answer();
+                }
+            }
+            TypingMessageMessage::Appended { message, outcome } => {
+                state.appended(&myself, *message, outcome);
+            }
+            TypingMessageMessage::Wiped { outcome } => state.wiped(&myself, outcome),
+            TypingMessageMessage::Slow { attempt } => state.slow(attempt),
+            TypingMessageMessage::Due => state.due(&myself),
+        }
+        Ok(())
+    }
+
+    async fn post_stop(
+        &self,
+        _: ActorRef<Self::Msg>,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        if let Some(timer) = state.timer.take() {
+            timer.abort();
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    fn id(&self) -> MessageId {
+        self.begin.ghost.entry.id
+    }
+
+    fn stroke(
+        &mut self,
+        myself: &ActorRef<TypingMessageMessage>,
+        stroke: Stroke,
+        since: Millis,
+        reply: PatchReply,
+    ) {
+        if let Some(refused) = self.refuses(&stroke) {
+            let _ = reply.send(refused);
+            return;
+        }
+        match self.phase {
+            Phase::Over => {
+                // Its channel knows how it ended.
+                let id = self.id();
+                let _ = self.begin.channel.cast(ChannelMessage::Stroke {
+                    id,
+                    stroke,
+                    claim: None,
+                    since,
+                    reply,
+                });
+            }
+            Phase::Sending { .. } | Phase::Wiping { .. } => {
+                if self.waiting.len() < WAITING_MAX {
+                    self.waiting.push_back((stroke, since, reply));
+                } else {
+                    let _ = reply.send(Err(Unanswered.into()));
+                }
+            }
+            Phase::Typing => self.take(myself, stroke, since, reply),
+        }
+    }
+
+    /// Why this change is not made, or that it is known already.
+    fn refuses(&self, stroke: &Stroke) -> Option<Result<Patched, TypingError>> {
+        let ghost = &self.begin.ghost;
+        let named = stroke.conversation.as_ref();
+        let elsewhere = named.is_some_and(|named| *named != self.begin.conversation);
+        if elsewhere {
+            // Who is not its author is not told that there is such a message.
+            return Some(Err(match &stroke.by {
+                By::Person(typist) if ghost.entry.author != Some(typist.user) => {
+                    TypingError::NotFound
+                }
+                _ => TypingError::Conversation,
+            }));
+        }
+        match stroke.by {
+            By::Person(ref typist) if ghost.entry.author != Some(typist.user) => {
+                Some(Err(TypingError::Forbidden))
+            }
+            // Connections overtake each other: an older state than known changes nothing.
+            By::Person(_) if stroke.rev.is_some_and(|rev| rev < ghost.author_rev) => {
+                Some(Ok(Patched::Done))
+            }
+            _ => None,
+        }
+    }
+
+    fn take(
+        &mut self,
+        myself: &ActorRef<TypingMessageMessage>,
+        stroke: Stroke,
+        since: Millis,
+        reply: PatchReply,
+    ) {
+        self.touched = Instant::now();
+        if let By::Person(typist) = &stroke.by {
+            self.begin.ghost.belongs = typist.belongs;
+            self.abandoned = false;
+        }
+        self.begin.ghost.author_rev = stroke.rev.unwrap_or(self.begin.ghost.author_rev);
+        let Some(text) = stroke.text else {
+            if self.begin.unknown {
+                self.wipe(myself, reply);
+            } else {
+                let answer: Answer = Box::new(move || drop(reply.send(Ok(Patched::Done))));
+                self.over(myself, End::Erased, Some(answer));
+            }
+            return;
+        };
+        if stroke.typing {
+            self.begin.ghost.entry.text = Arc::from(text.as_str());
+            self.report(since);
+            let _ = reply.send(Ok(Patched::Done));
+        } else {
+            let said = match stroke.by {
+                By::Privileged { datetime_sent } => datetime_sent,
+                By::Person(_) => None,
+            };
+            self.send(myself, text, said, reply);
+        }
+    }
+
+    /// Tells the channel what stands there now.
+    fn report(&self, since: Millis) {
+        let ghost = &self.begin.ghost;
+        let _ = self.begin.channel.cast(ChannelMessage::Typed {
+            id: ghost.entry.id,
+            text: ghost.entry.text.clone(),
+            belongs: ghost.belongs,
+            author_rev: ghost.author_rev,
+            since,
+        });
+    }
+
+    fn send(
+        &mut self,
+        myself: &ActorRef<TypingMessageMessage>,
+        text: MessageText,
+        said: Option<Millis>,
+        reply: PatchReply,
+    ) {
+        let entry = &self.begin.ghost.entry;
+        let message = Message {
+            id: entry.id,
+            conversation: self.begin.conversation.clone(),
+            author: entry.author,
+            username: entry.username.clone(),
+            text,
+            datetime_start: entry.datetime_start,
+            datetime_sent: said
+                .unwrap_or_else(|| self.begin.last_sent.next(self.begin.node.clock.now()))
+                .max(entry.datetime_start),
+        };
+        let recipient = recipient(&entry.target);
+        let attempt = self.attempt(myself);
+        self.phase = Phase::Sending {
+            attempt,
+            reply: Some(reply),
+        };
+        let (node, myself) = (self.begin.node.clone(), myself.clone());
+        let writing = node.writing();
+        // Not given up when the request is: what was written late is still shown.
+        tokio::spawn(async move {
+            let outcome = node.store.append(&message, recipient.as_ref()).await;
+            node.note(&outcome);
+            let message = Box::new(message);
+            let _ = myself.cast(TypingMessageMessage::Appended { message, outcome });
+            drop(writing);
+        });
+    }
+
+    fn appended(
+        &mut self,
+        myself: &ActorRef<TypingMessageMessage>,
+        message: Message,
+        outcome: Result<Append, StoreError>,
+    ) {
+        let Phase::Sending { reply, .. } = std::mem::replace(&mut self.phase, Phase::Typing) else {
+            return;
+        };
+        let (answer, kept) = match outcome {
+            Ok(Append::Kept) => (Ok(Patched::Done), Some(message)),
+            Ok(Append::Taken(other)) => (Err(TypingError::Sent), Some(*other)),
+            Ok(Append::Ended) => {
+                self.over(myself, End::Deleted, None);
+                (Err(TypingError::NotFound), None)
+            }
+            Err(error) => {
+                self.begin.unknown |= !matches!(error, StoreError::Unavailable(_));
+                (Err(Unanswered.into()), None)
+            }
+        };
+        if let Some(message) = kept {
+            self.phase = Phase::Over;
+            let since = self.begin.node.clock.now();
+            let message = Box::new(message);
+            let _ = self
+                .begin
+                .channel
+                .cast(ChannelMessage::Sent { message, since });
+            self.leave(myself);
+        }
+        if let Some(reply) = reply {
+            let _ = reply.send(answer);
+        }
+        self.go_on(myself);
+    }
+
+    /// Takes out of the store what an attempt to send may have left there.
+    fn wipe(&mut self, myself: &ActorRef<TypingMessageMessage>, reply: PatchReply) {
+        let attempt = self.attempt(myself);
+        self.phase = Phase::Wiping {
+            attempt,
+            reply: Some(reply),
+        };
+        let (node, id, myself) = (self.begin.node.clone(), self.id(), myself.clone());
+        let conversation = self.begin.conversation.clone();
+        tokio::spawn(async move {
+            let outcome = node
+                .store
+                .end_message(&conversation, id, node.clock.now())
+                .await;
+            node.note(&outcome);
+            let _ = myself.cast(TypingMessageMessage::Wiped { outcome });
+        });
+    }
+
+    fn wiped(
+        &mut self,
+        myself: &ActorRef<TypingMessageMessage>,
+        outcome: Result<bool, StoreError>,
+    ) {
+        let Phase::Wiping { reply, .. } = std::mem::replace(&mut self.phase, Phase::Typing) else {
+            return;
+        };
+        match outcome {
+            Ok(_) => {
+                let answer = reply.map(|reply| -> Answer {
+                    Box::new(move || drop(reply.send(Ok(Patched::Done))))
+                });
+                self.over(myself, End::Erased, answer);
+            }
+            Err(_) => {
+                if let Some(reply) = reply {
+                    let _ = reply.send(Err(Unanswered.into()));
+                }
+            }
+        }
+        self.go_on(myself);
+    }
+
+    /// Counts an attempt at the store, and has itself told when a request waits too long for it.
+    fn attempt(&mut self, myself: &ActorRef<TypingMessageMessage>) -> u64 {
+        self.attempts += 1;
+        let attempt = self.attempts;
+        myself.send_after(STORE_TIMEOUT, move || TypingMessageMessage::Slow {
+            attempt,
+        });
+        attempt
+    }
+
+    fn slow(&mut self, slow: u64) {
+        let (Phase::Sending { attempt, reply } | Phase::Wiping { attempt, reply }) =
+            &mut self.phase
+        else {
+            return;
+        };
+        if *attempt == slow
+            && let Some(reply) = reply.take()
+        {
+            self.begin.unknown = true;
+            self.begin
+                .node
+                .note::<()>(&Err(StoreError::Unknown("no answer in time".into())));
+            let _ = reply.send(Err(Unanswered.into()));
+        }
+    }
+
+    /// Takes up what waited.
+    fn go_on(&mut self, myself: &ActorRef<TypingMessageMessage>) {
+        while !matches!(self.phase, Phase::Sending { .. } | Phase::Wiping { .. }) {
+            let Some((stroke, since, reply)) = self.waiting.pop_front() else {
+                break;
+            };
+            self.stroke(myself, stroke, since, reply);
+        }
+        if self.abandoned && matches!(self.phase, Phase::Typing) {
+            self.over(myself, End::Absent, None);
+        }
+    }
+
+    fn over(&mut self, myself: &ActorRef<TypingMessageMessage>, end: End, answer: Option<Answer>) {
+        if matches!(self.phase, Phase::Over) {
+            if let Some(answer) = answer {
+                answer();
+            }
+            return;
+        }
+        self.phase = Phase::Over;
+        let (id, clean) = (self.id(), !self.begin.unknown);
+        let _ = self.begin.channel.cast(ChannelMessage::Ended {
+            id,
+            end,
+            clean,
+            answer,
+        });
+        self.leave(myself);
+    }
+
+    /// Out of the directory first, then to the end of the queue: what is in it is handed on.
+    fn leave(&self, myself: &ActorRef<TypingMessageMessage>) {
+        self.begin
+            .node
+            .directory
+            .typing_messages
+            .remove(&self.id(), myself.get_id());
+        let _ = myself.drain();
+    }
+
+    fn due(&mut self, myself: &ActorRef<TypingMessageMessage>) {
+        if !matches!(self.phase, Phase::Typing) {
+            return self.set_timer(myself);
+        }
+        if self.left() == Duration::ZERO {
+            self.over(myself, End::Expired, None);
+        } else if self.begin.ghost.belongs == Belongs::Nobody
+            && self.touched.elapsed() >= KEPT_ALIVE
+        {
+            self.over(myself, End::Absent, None);
+        } else {
+            self.set_timer(myself);
+        }
+    }
+
+    /// How long it may still be typed.
+    fn left(&self) -> Duration {
+        let left = self.id().time() + TYPED_AT_MOST - self.begin.node.clock.now();
+        Duration::from_millis(u64::try_from(left).unwrap_or(0))
+    }
+
+    fn set_timer(&mut self, myself: &ActorRef<TypingMessageMessage>) {
+        let alive = KEPT_ALIVE.saturating_sub(self.touched.elapsed());
+        // To whom it belongs may change at any time, so the shorter limit is looked at always.
+        let alive = if alive.is_zero() { KEPT_ALIVE } else { alive };
+        let wait = self.left().min(alive).max(Duration::from_millis(10));
+        let due = myself.send_after(wait, || TypingMessageMessage::Due);
+        if let Some(before) = self.timer.replace(due) {
+            before.abort();
+        }
+    }
+}
+
+/// Whom a private message is for.
+pub fn recipient(target: &Target) -> Option<Username> {
+    match target {
+        Target::User(username) => Some(username.clone()),
+        Target::Channel(_) => None,
+    }
+}

@@ -1,0 +1,165 @@
+//! The list of a person's privates: last send, last read.
+//!
+//! No row is read before it is written: each cell's timestamp is the very time that the cell
+//! tells, so of two sends, or two reads, the later one stays, in whatever order they arrive and
+//! however often.
+
+use super::link::{Link, damaged};
+use super::messages::Messages;
+use crate::{Conversation, Inbox, Message, MessageId, Millis, StoreError, UserId, Username};
+use futures::{StreamExt, TryStreamExt, stream};
+use scylla::errors::PrepareError;
+use scylla::statement::prepared::PreparedStatement;
+use std::sync::Arc;
+
+/// Unread messages are counted so far.
+const UNREAD_MAX: usize = 99;
+/// Privates whose unread messages are counted at once.
+const AT_ONCE: usize = 8;
+
+/// LOCAL_QUORUM, after the message and before the answer.
+const SENT: &str = "UPDATE inbox USING TIMESTAMP ? SET username = ?, last_sent = ? \
+     WHERE user = ? AND other = ?";
+const RECEIVED: &str = "UPDATE inbox USING TIMESTAMP ? \
+     SET username = ?, last_sent = ?, received = ? WHERE user = ? AND other = ?";
+/// LOCAL_QUORUM, before the answer.
+const READ_UP_TO: &str =
+    "UPDATE inbox USING TIMESTAMP ? SET read_up_to = ? WHERE user = ? AND other = ?";
+/// LOCAL_QUORUM: what was answered is at a quorum. A person's privates are some hundred at most,
+/// so they are sorted here.
+const LIST: &str =
+    "SELECT other, username, last_sent, received, read_up_to FROM inbox WHERE user = ?";
+const ONE: &str = "SELECT last_sent FROM inbox WHERE user = ? AND other = ?";
+
+#[derive(Debug)]
+pub(super) struct Inboxes {
+    link: Arc<Link>,
+    sent: PreparedStatement,
+    received: PreparedStatement,
+    read_up_to: PreparedStatement,
+    list: PreparedStatement,
+    one: PreparedStatement,
+}
+
+type Columns = (
+    i64,
+    Option<String>,
+    Option<Millis>,
+    Option<Millis>,
+    Option<Millis>,
+);
+
+impl Inboxes {
+    pub(super) async fn prepare(link: &Arc<Link>) -> Result<Self, PrepareError> {
+        Ok(Inboxes {
+            sent: link.prepare_write(SENT).await?,
+            received: link.prepare_write(RECEIVED).await?,
+            read_up_to: link.prepare_write(READ_UP_TO).await?,
+            list: link.prepare_read(LIST).await?,
+            one: link.prepare_read(ONE).await?,
+            link: link.clone(),
+        })
+    }
+
+    /// Notes a message in the lists of a private's two people; in a channel there are none.
+    pub(super) async fn note(
+        &self,
+        message: &Message,
+        recipient: Option<&Username>,
+    ) -> Result<(), StoreError> {
+        let Some(author) = message.author else {
+            return Ok(());
+        };
+        let Some(other) = message.conversation.other(author) else {
+            return Ok(());
+        };
+        let sent = message.datetime_sent;
+        let timestamp = timestamp(sent, message.id);
+        let mine = async {
+            let Some(name) = recipient else { return Ok(()) };
+            let key = (author.as_i64(), other.as_i64());
+            let values = (timestamp, name.as_str(), sent, key.0, key.1);
+            self.link.write(&self.sent, values).await
+        };
+        let theirs = async {
+            // Who writes to oneself has read it.
+            if author == other {
+                return Ok(());
+            }
+            let key = (other.as_i64(), author.as_i64());
+            let name = message.username.as_str();
+            let values = (timestamp, name, sent, sent, key.0, key.1);
+            self.link.write(&self.received, values).await
+        };
+        tokio::try_join!(mine, theirs).map(|_| ())
+    }
+
+    pub(super) async fn list(
+        &self,
+        messages: &Messages,
+        user: UserId,
+        limit: usize,
+    ) -> Result<Vec<Inbox>, StoreError> {
+        let mut rows: Vec<Columns> = self.link.rows(&self.list, (user.as_i64(),)).await?;
+        // Newest first; of two of one instant the lower id, so that the order is always the same.
+        rows.sort_by_key(|(other, _, sent, ..)| (std::cmp::Reverse(*sent), *other));
+        rows.truncate(limit);
+        stream::iter(rows)
+            .map(|row| self.with_unread(messages, user, row))
+            .buffered(AT_ONCE)
+            .try_filter_map(|entry| async move { Ok(entry) })
+            .try_collect()
+            .await
+    }
+
+    async fn with_unread(
+        &self,
+        messages: &Messages,
+        user: UserId,
+        (other, username, sent, received, read): Columns,
+    ) -> Result<Option<Inbox>, StoreError> {
+        let (Some(username), Some(datetime_sent)) = (username, sent) else {
+            return Ok(None);
+        };
+        let other = UserId::from_i64(other);
+        let read = read.unwrap_or(0);
+        let unread = match received {
+            Some(received) if received > read => {
+                let private = Conversation::private(user, other);
+                messages
+                    .sent_since(&private, other, read, UNREAD_MAX)
+                    .await?
+            }
+            _ => 0,
+        };
+        Ok(Some(Inbox {
+            other,
+            username: Username::parse(&username).map_err(|_| damaged("a private's name"))?,
+            datetime_sent,
+            // At most UNREAD_MAX.
+            unread: u32::try_from(unread).unwrap_or(u32::MAX),
+        }))
+    }
+
+    pub(super) async fn mark_read(
+        &self,
+        user: UserId,
+        other: UserId,
+        up_to: Millis,
+    ) -> Result<(), StoreError> {
+        let key = (user.as_i64(), other.as_i64());
+        let row: Option<(Option<Millis>,)> = self.link.row(&self.one, key).await?;
+        if row.is_none() {
+            return Ok(());
+        }
+        let values = (up_to.saturating_mul(1_000), up_to, key.0, key.1);
+        self.link.write(&self.read_up_to, values).await
+    }
+}
+
+/// The timestamp of what a message says. Of two in one millisecond, the microseconds make one
+/// the later.
+fn timestamp(sent: Millis, id: MessageId) -> i64 {
+    let part = i64::try_from(id.0 % 1_000).unwrap_or(0);
+    sent.saturating_mul(1_000).saturating_add(part)
+}

@@ -1,0 +1,328 @@
+//! The way to the database: four kinds of statements, and what their failures mean.
+//!
+//! | kind | consistency | repeated by the driver |
+//! |---|---|---|
+//! | read | LOCAL_QUORUM | yes |
+//! | serial read | LOCAL_SERIAL: sees every lightweight transaction that came through | yes |
+//! | write | LOCAL_QUORUM, with the timestamp bound | yes: once more is the same |
+//! | compare-and-set | LOCAL_SERIAL, then LOCAL_QUORUM | never: once more is another one |
+//!
+//! A failure of a read changed nothing. A failure of a write is [`StoreError::Unavailable`] only
+//! if [`Attempts`] has seen that nothing left this node or all of it was refused at the door;
+//! whatever else happened, the outcome is [`StoreError::Unknown`].
+
+use super::clock::Clock;
+use crate::StoreError;
+use scylla::client::execution_profile::{ExecutionProfile, ExecutionProfileHandle};
+use scylla::client::session::Session;
+use scylla::deserialize::row::DeserializeRow;
+use scylla::errors::{DbError, PrepareError, RequestAttemptError, RequestError};
+use scylla::observability::history::{AttemptId, HistoryListener, RequestId, SpeculativeId};
+use scylla::policies::load_balancing::LoadBalancingPolicy;
+use scylla::policies::retry::{FallthroughRetryPolicy, RetryDecision};
+use scylla::policies::speculative_execution::SimpleSpeculativeExecutionPolicy;
+use scylla::response::query_result::{QueryResult, QueryRowsResult};
+use scylla::serialize::row::SerializeRow;
+use scylla::statement::prepared::PreparedStatement;
+use scylla::statement::{Consistency, SerialConsistency};
+use scylla::value::{CqlValue, Row};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+use tokio::sync::{Mutex, MutexGuard};
+
+/// How long one statement may take in all; the request it serves has 1.8 s.
+const TIMEOUT: Duration = Duration::from_millis(1_200);
+
+/// When a second node is asked the same: a healthy answer takes a tenth of it, and two more fit
+/// into [`TIMEOUT`].
+const SECOND_OPINION: Duration = Duration::from_millis(300);
+
+/// How many things one node changes at a time by compare-and-set: enough that two which have
+/// nothing to do with each other seldom wait for one another.
+const TURNS: usize = 1_024;
+
+/// A session, and the profiles its statements run with.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) session: Session,
+    pub(super) clock: Clock,
+    turns: Box<[Mutex<()>]>,
+    plain: ExecutionProfileHandle,
+    compare: ExecutionProfileHandle,
+}
+
+/// What became of a compare-and-set. Which of several refused it, and whether it was one's own
+/// that came through unseen, tells a serial read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Compared {
+    Applied,
+    Refused,
+    Unknown(String),
+}
+
+impl Compared {
+    /// After the serial read has shown that it is not there: refused for sure, or nobody knows.
+    pub(super) fn or_unknown(self) -> Result<(), StoreError> {
+        match self {
+            // It may still be on its way.
+            Compared::Unknown(why) => Err(StoreError::Unknown(why)),
+            Compared::Applied | Compared::Refused => Ok(()),
+        }
+    }
+
+    /// When the serial read failed as well: what was unknown stays so.
+    pub(super) fn unread(self, error: StoreError) -> StoreError {
+        match self {
+            Compared::Unknown(why) => StoreError::Unknown(why),
+            Compared::Applied | Compared::Refused => error,
+        }
+    }
+}
+
+impl Link {
+    pub(super) fn new(
+        session: Session,
+        clock: Clock,
+        balancing: Arc<dyn LoadBalancingPolicy>,
+    ) -> Self {
+        let profile = ExecutionProfile::builder()
+            .consistency(Consistency::LocalQuorum)
+            .serial_consistency(Some(SerialConsistency::LocalSerial))
+            .request_timeout(Some(TIMEOUT))
+            .load_balancing_policy(balancing);
+        let plain = profile.clone().speculative_execution_policy(Some(Arc::new(
+            SimpleSpeculativeExecutionPolicy {
+                max_retry_count: 2,
+                retry_interval: SECOND_OPINION,
+            },
+        )));
+        let compare = profile.retry_policy(Arc::new(FallthroughRetryPolicy::new()));
+        Link {
+            session,
+            clock,
+            turns: std::iter::repeat_with(Mutex::default).take(TURNS).collect(),
+            plain: plain.build().into_handle(),
+            compare: compare.build().into_handle(),
+        }
+    }
+
+    // --- preparing
+
+    pub(super) async fn prepare_read(&self, cql: &str) -> Result<PreparedStatement, PrepareError> {
+        let mut statement = self.session.prepare(cql).await?;
+        statement.set_execution_profile_handle(Some(self.plain.clone()));
+        statement.set_is_idempotent(true);
+        Ok(statement)
+    }
+
+    pub(super) async fn prepare_serial_read(
+        &self,
+        cql: &str,
+    ) -> Result<PreparedStatement, PrepareError> {
+        let mut statement = self.prepare_read(cql).await?;
+        statement.set_consistency(Consistency::LocalSerial);
+        Ok(statement)
+    }
+
+    pub(super) async fn prepare_write(&self, cql: &str) -> Result<PreparedStatement, PrepareError> {
+        debug_assert!(cql.contains("TIMESTAMP"), "no timestamp bound: {cql}");
+        let mut statement = self.session.prepare(cql).await?;
+        statement.set_execution_profile_handle(Some(self.plain.clone()));
+        statement.set_is_idempotent(true);
+        Ok(statement)
+    }
+
+    pub(super) async fn prepare_compare(
+        &self,
+        cql: &str,
+    ) -> Result<PreparedStatement, PrepareError> {
+        debug_assert!(cql.contains(" IF "), "compares nothing: {cql}");
+        let mut statement = self.session.prepare(cql).await?;
+        statement.set_execution_profile_handle(Some(self.compare.clone()));
+        statement.set_is_idempotent(false);
+        Ok(statement)
+    }
+
+    // --- executing
+
+    /// All rows of a read.
+    pub(super) async fn rows<R>(
+        &self,
+        statement: &PreparedStatement,
+        values: impl SerializeRow,
+    ) -> Result<Vec<R>, StoreError>
+    where
+        R: for<'row> DeserializeRow<'row, 'row>,
+    {
+        let answer = self
+            .session
+            .execute_unpaged(statement, values)
+            .await
+            .map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        parse(&into_rows(answer)?)
+    }
+
+    /// The only row of a read, if there is one.
+    pub(super) async fn row<R>(
+        &self,
+        statement: &PreparedStatement,
+        values: impl SerializeRow,
+    ) -> Result<Option<R>, StoreError>
+    where
+        R: for<'row> DeserializeRow<'row, 'row>,
+    {
+        Ok(self.rows(statement, values).await?.pop())
+    }
+
+    /// Writes; when it answers, a quorum has it.
+    pub(super) async fn write(
+        &self,
+        statement: &PreparedStatement,
+        values: impl SerializeRow,
+    ) -> Result<(), StoreError> {
+        let attempts = Arc::new(Attempts::default());
+        let mut statement = statement.clone();
+        statement.set_history_listener(attempts.clone());
+        match self.session.execute_unpaged(&statement, values).await {
+            Ok(_) => Ok(()),
+            Err(error) if attempts.changed_nothing() => {
+                Err(StoreError::Unavailable(error.to_string()))
+            }
+            Err(error) => Err(StoreError::Unknown(error.to_string())),
+        }
+    }
+
+    /// Compares and sets. [`StoreError::Unavailable`] where nothing can have been set.
+    pub(super) async fn compare(
+        &self,
+        statement: &PreparedStatement,
+        values: impl SerializeRow,
+    ) -> Result<Compared, StoreError> {
+        let partition = statement.compute_partition_key(&values);
+        let _alone = self.alone(&partition.map_err(damaged)?).await;
+        let attempts = Arc::new(Attempts::default());
+        let mut statement = statement.clone();
+        statement.set_history_listener(attempts.clone());
+        let answer = match self.session.execute_unpaged(&statement, values).await {
+            Ok(answer) => answer,
+            Err(error) if attempts.changed_nothing() => {
+                return Err(StoreError::Unavailable(error.to_string()));
+            }
+            Err(error) => return Ok(Compared::Unknown(error.to_string())),
+        };
+        // The databases differ in what they send beside it, so only `[applied]` is read.
+        let row: Option<Row> = parse(&into_rows(answer)?)?.pop();
+        match row.and_then(|row| row.columns.into_iter().next().flatten()) {
+            Some(CqlValue::Boolean(true)) => Ok(Compared::Applied),
+            Some(CqlValue::Boolean(false)) => Ok(Compared::Refused),
+            _ => Err(damaged("a compare-and-set answered without [applied]")),
+        }
+    }
+}
+
+impl Link {
+    /// Waits for one's turn with that thing, on this node.
+    ///
+    /// Nothing rests on it but speed: transactions that meet in the database begin again and
+    /// again, those that wait here go through one after the other.
+    pub(super) async fn alone(&self, thing: &impl Hash) -> MutexGuard<'_, ()> {
+        let mut hasher = DefaultHasher::new();
+        thing.hash(&mut hasher);
+        let turn = hasher.finish() % self.turns.len() as u64;
+        // Below the length, which is a usize.
+        self.turns[turn as usize].lock().await
+    }
+}
+
+/// What is stored does not read as what it should be.
+pub(super) fn damaged(what: impl std::fmt::Display) -> StoreError {
+    StoreError::Damaged(what.to_string())
+}
+
+fn into_rows(answer: QueryResult) -> Result<QueryRowsResult, StoreError> {
+    answer.into_rows_result().map_err(damaged)
+}
+
+fn parse<R>(rows: &QueryRowsResult) -> Result<Vec<R>, StoreError>
+where
+    R: for<'row> DeserializeRow<'row, 'row>,
+{
+    rows.rows::<R>()
+        .map_err(damaged)?
+        .collect::<Result<_, _>>()
+        .map_err(damaged)
+}
+
+/// Watches what the driver does for one write: it repeats and doubles attempts, and tells of the
+/// last one only.
+#[derive(Debug, Default)]
+struct Attempts {
+    sent: AtomicU32,
+    refused: AtomicU32,
+}
+
+impl Attempts {
+    fn changed_nothing(&self) -> bool {
+        // Sent is read last: an attempt that begins between the two reads counts as sent.
+        let refused = self.refused.load(Ordering::SeqCst);
+        self.sent.load(Ordering::SeqCst) == refused
+    }
+}
+
+impl HistoryListener for Attempts {
+    fn log_request_start(&self) -> RequestId {
+        RequestId(0)
+    }
+
+    fn log_request_success(&self, _: RequestId) {}
+
+    fn log_request_error(&self, _: RequestId, _: &RequestError) {}
+
+    fn log_new_speculative_fiber(&self, _: RequestId) -> SpeculativeId {
+        SpeculativeId(0)
+    }
+
+    fn log_attempt_start(
+        &self,
+        _: RequestId,
+        _: Option<SpeculativeId>,
+        _: SocketAddr,
+    ) -> AttemptId {
+        self.sent.fetch_add(1, Ordering::SeqCst);
+        AttemptId(0)
+    }
+
+    fn log_attempt_success(&self, _: AttemptId) {}
+
+    fn log_attempt_error(&self, _: AttemptId, error: &RequestAttemptError, _: &RetryDecision) {
+        if refused_at_the_door(error) {
+            self.refused.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}
+
+/// Whether no replica can have heard of it.
+fn refused_at_the_door(error: &RequestAttemptError) -> bool {
+    match error {
+        // Never left this node.
+        RequestAttemptError::SerializationError(_)
+        | RequestAttemptError::CqlRequestSerialization(_)
+        | RequestAttemptError::UnableToAllocStreamId => true,
+        // The coordinator says so before it asks anybody.
+        RequestAttemptError::DbError(error, _) => matches!(
+            error,
+            DbError::Unavailable { .. }
+                | DbError::IsBootstrapping
+                | DbError::SyntaxError
+                | DbError::Invalid
+                | DbError::Unauthorized
+                | DbError::AuthenticationError
+                | DbError::ConfigError
+                | DbError::ProtocolError
+        ),
+        _ => false,
+    }
+}

@@ -1,0 +1,350 @@
+//! Messages: one row each, in the bucket of its conversation, behind one row in the index.
+//!
+//! The index row is durable before the message, and it is what every write of that id reads
+//! first and writes again, with its own timestamp. So the index knows the highest timestamp with
+//! which the message may have been written, by an attempt whose end nobody saw too, and
+//!
+//! - a send that follows another of the same id covers it, whenever that one arrives;
+//! - an end covers them all: it also goes above the high water of every slot, which no member's
+//!   clock passes, so not even an owner that is still under way with a fast clock brings back
+//!   what the next one has ended.
+
+use super::buckets::Buckets;
+use super::inbox::Inboxes;
+use super::link::{Link, damaged};
+use super::slots::Slots;
+use crate::{
+    Append, Conversation, Ended, Message, MessageId, MessageText, Millis, Page, Placed, Range,
+    StoreError, UserId, Username,
+};
+use scylla::errors::PrepareError;
+use scylla::statement::prepared::PreparedStatement;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long an end is remembered: an hour. Nobody writes an id that is older than 15 minutes.
+const ENDED_SECONDS: i32 = 3_600;
+
+/// LOCAL_QUORUM: sees every attempt that may have gone on to the message.
+const INDEX: &str = "SELECT conversation, ended, WRITETIME(conversation) \
+     FROM message_index WHERE message_id = ?";
+/// LOCAL_QUORUM, before the message.
+const INDEX_WRITE: &str = "INSERT INTO message_index (message_id, conversation) VALUES (?, ?) \
+     USING TTL ? AND TIMESTAMP ?";
+/// LOCAL_QUORUM, before the message's row is deleted. The hour is that of the whole row, so
+/// nothing is left of it afterwards.
+const INDEX_END: &str = "INSERT INTO message_index (message_id, conversation, ended) \
+     VALUES (?, ?, true) USING TTL ? AND TIMESTAMP ?";
+
+/// LOCAL_QUORUM: what was answered is at a quorum.
+const READ: &str = "SELECT author, username, text, datetime_start, datetime_sent, WRITETIME(text) \
+     FROM messages WHERE conversation = ? AND bucket = ? AND message_id = ?";
+/// LOCAL_QUORUM, before the answer.
+const WRITE: &str = "INSERT INTO messages (conversation, bucket, message_id, author, username, \
+     text, datetime_start, datetime_sent) VALUES (?, ?, ?, ?, ?, ?, ?, ?) \
+     USING TTL ? AND TIMESTAMP ?";
+/// LOCAL_QUORUM, before the answer.
+const DELETE: &str = "DELETE FROM messages USING TIMESTAMP ? \
+     WHERE conversation = ? AND bucket = ? AND message_id = ?";
+/// LOCAL_QUORUM: an acknowledged message is seen by every read that begins later.
+const HISTORY: &str = "SELECT message_id, author, username, text, datetime_start, datetime_sent \
+     FROM messages WHERE conversation = ? AND bucket = ? AND message_id > ? AND message_id < ? \
+     LIMIT ?";
+/// LOCAL_QUORUM; without the texts, which nobody looks at.
+const SENT: &str = "SELECT author, datetime_sent \
+     FROM messages WHERE conversation = ? AND bucket = ? AND message_id > ? LIMIT ?";
+
+#[derive(Debug)]
+pub(super) struct Messages {
+    link: Arc<Link>,
+    slots: Arc<Slots>,
+    buckets: Arc<Buckets>,
+    index: PreparedStatement,
+    index_write: PreparedStatement,
+    index_end: PreparedStatement,
+    read: PreparedStatement,
+    write: PreparedStatement,
+    delete: PreparedStatement,
+    history: PreparedStatement,
+    sent: PreparedStatement,
+    ttl_seconds: i32,
+}
+
+/// What the index holds of an id.
+struct Indexed {
+    conversation: Conversation,
+    ended: bool,
+    written: i64,
+}
+
+/// A message's row and when it was written.
+struct Stored {
+    message: Message,
+    written: i64,
+}
+
+type Columns = (Option<i64>, String, String, Millis, Millis);
+
+impl Messages {
+    pub(super) async fn prepare(
+        link: &Arc<Link>,
+        slots: &Arc<Slots>,
+        retention: Option<Duration>,
+    ) -> Result<Self, PrepareError> {
+        // The database takes at most 20 years, and 0 for ever.
+        let years_20 = 20 * 365 * 24 * 3_600;
+        let seconds = retention.map_or(0, |retention| retention.as_secs().clamp(1, years_20));
+        Ok(Messages {
+            index: link.prepare_read(INDEX).await?,
+            index_write: link.prepare_write(INDEX_WRITE).await?,
+            index_end: link.prepare_write(INDEX_END).await?,
+            read: link.prepare_read(READ).await?,
+            write: link.prepare_write(WRITE).await?,
+            delete: link.prepare_write(DELETE).await?,
+            history: link.prepare_read(HISTORY).await?,
+            sent: link.prepare_read(SENT).await?,
+            // Below 2^31, see above.
+            ttl_seconds: i32::try_from(seconds).unwrap_or(i32::MAX),
+            buckets: Arc::new(Buckets::prepare(link, slots).await?),
+            slots: slots.clone(),
+            link: link.clone(),
+        })
+    }
+
+    pub(super) async fn append(
+        &self,
+        message: &Message,
+        recipient: Option<&Username>,
+        inboxes: &Inboxes,
+    ) -> Result<Append, StoreError> {
+        let (id, conversation) = (message.id, &message.conversation);
+        let _alone = self.link.alone(&id).await;
+        let plan = self.buckets.plan(conversation).await?;
+        let bucket = plan.of(id);
+        let mut written = 0;
+        // Without an index row there is no message, so a first send reads no more than this.
+        if let Some(indexed) = self.indexed(id).await? {
+            if indexed.ended {
+                return Ok(Append::Ended);
+            }
+            if let Some(stored) = self.stored(&indexed.conversation, id).await? {
+                if stored.message.text != message.text || indexed.conversation != *conversation {
+                    return Ok(Append::Taken(Box::new(stored.message)));
+                }
+                // Whoever wrote it may not have come as far as the inboxes.
+                inboxes.note(&stored.message, recipient).await?;
+                return Ok(Append::Kept);
+            }
+            written = indexed.written;
+        }
+        let timestamp = self.link.clock.above(written);
+        let values = (id.as_i64(), conversation.key(), self.ttl_seconds, timestamp);
+        self.link.write(&self.index_write, values).await?;
+        self.write_row(message, bucket, timestamp).await?;
+        self.buckets.added(conversation, bucket).await;
+        // The message is there: whatever fails now leaves it so.
+        let noted = inboxes.note(message, recipient).await;
+        noted.map_err(|error| StoreError::Unknown(error.to_string()))?;
+        Ok(Append::Kept)
+    }
+
+    pub(super) async fn placed(&self, id: MessageId) -> Result<Placed, StoreError> {
+        let Some(indexed) = self.indexed(id).await? else {
+            return Ok(Placed::Nothing);
+        };
+        let conversation = indexed.conversation;
+        if indexed.ended {
+            return Ok(Placed::Ended(Ended { conversation }));
+        }
+        let stored = self.stored(&conversation, id).await?;
+        Ok(stored.map_or(Placed::Nothing, |stored| {
+            Placed::Message(Box::new(stored.message))
+        }))
+    }
+
+    pub(super) async fn end(
+        &self,
+        conversation: &Conversation,
+        id: MessageId,
+    ) -> Result<bool, StoreError> {
+        let _alone = self.link.alone(&id).await;
+        let (indexed, stored, high_water) = tokio::try_join!(
+            self.indexed(id),
+            self.stored(conversation, id),
+            self.slots.high_water(),
+        )?;
+        if let Some(indexed) = &indexed {
+            // Ended already; or nothing of this conversation's stands there, and the other's stays.
+            if stored.is_none() && (indexed.ended || indexed.conversation != *conversation) {
+                return Ok(false);
+            }
+        }
+        let written = indexed
+            .map_or(0, |indexed| indexed.written)
+            .max(stored.as_ref().map_or(0, |stored| stored.written))
+            .max(high_water.saturating_mul(1_000));
+        let timestamp = self.link.clock.above(written);
+        let values = (id.as_i64(), conversation.key(), ENDED_SECONDS, timestamp);
+        self.link.write(&self.index_end, values).await?;
+        let bucket = self.buckets.plan(conversation).await?.of(id);
+        let values = (timestamp, conversation.key(), bucket, id.as_i64());
+        let deleted = self.link.write(&self.delete, values).await;
+        // The mark is there already, so nobody can say that nothing was changed.
+        deleted.map_err(|error| StoreError::Unknown(error.to_string()))?;
+        Ok(stored.is_some())
+    }
+
+    pub(super) async fn history(
+        &self,
+        conversation: &Conversation,
+        range: Range,
+    ) -> Result<Page, StoreError> {
+        let after = range.after.map_or(-1, MessageId::as_i64);
+        let before = range.before.map_or(i64::MAX, MessageId::as_i64);
+        // One more than wanted tells whether there are more.
+        let wanted = range.limit.saturating_add(1);
+        let plan = self.buckets.plan(conversation).await?;
+        let mut messages = Vec::new();
+        for bucket in plan.between(range.after, range.before) {
+            let missing = i32::try_from(wanted - messages.len()).unwrap_or(i32::MAX);
+            let values = (conversation.key(), bucket, after, before, missing);
+            let rows: Vec<(i64, Option<i64>, String, String, Millis, Millis)> =
+                self.link.rows(&self.history, values).await?;
+            for (id, author, username, text, start, sent) in rows {
+                let columns = (author, username, text, start, sent);
+                messages.push(parse(conversation, MessageId::from_i64(id), columns)?);
+            }
+            if messages.len() == wanted {
+                break;
+            }
+        }
+        let more = messages.len() > range.limit;
+        messages.truncate(range.limit);
+        Ok(Page { messages, more })
+    }
+
+    /// How many of `author`'s messages were sent after `since`, counted to `limit`.
+    ///
+    /// A message is typed for 15 minutes at most, so none that was sent later lies lower than
+    /// that: the newest rows are looked at, and not the whole history.
+    pub(super) async fn sent_since(
+        &self,
+        conversation: &Conversation,
+        author: UserId,
+        since: Millis,
+        limit: usize,
+    ) -> Result<usize, StoreError> {
+        /// Rows looked at in one bucket; more of one's own between the other's are not counted.
+        const ROWS_MAX: i32 = 2_000;
+        const TYPED_MAX: Millis = 16 * 60_000;
+        let low = MessageId::at(since.saturating_sub(TYPED_MAX));
+        let plan = self.buckets.plan(conversation).await?;
+        let mut count = 0;
+        for bucket in plan.between(Some(low), None) {
+            let values = (conversation.key(), bucket, low.as_i64(), ROWS_MAX);
+            let rows: Vec<(Option<i64>, Millis)> = self.link.rows(&self.sent, values).await?;
+            let theirs = |row: &&(Option<i64>, Millis)| row.0 == Some(author.as_i64());
+            let unread = rows.iter().filter(theirs).filter(|row| row.1 > since);
+            count += unread.count();
+            if count >= limit {
+                return Ok(limit);
+            }
+        }
+        Ok(count)
+    }
+
+    async fn write_row(
+        &self,
+        message: &Message,
+        bucket: i64,
+        timestamp: i64,
+    ) -> Result<(), StoreError> {
+        let values = (
+            message.conversation.key(),
+            bucket,
+            message.id.as_i64(),
+            message.author.map(UserId::as_i64),
+            message.username.as_str(),
+            message.text.as_str(),
+            message.datetime_start,
+            message.datetime_sent,
+            self.ttl_seconds,
+            timestamp,
+        );
+        self.link.write(&self.write, values).await
+    }
+
+    async fn indexed(&self, id: MessageId) -> Result<Option<Indexed>, StoreError> {
+        let row: Option<(String, Option<bool>, i64)> =
+            self.link.row(&self.index, (id.as_i64(),)).await?;
+        row.map(|(conversation, ended, written)| {
+            Ok(Indexed {
+                conversation: Conversation::from_key(&conversation)
+                    .ok_or_else(|| damaged(format!("message {id}: conversation")))?,
+                ended: ended.unwrap_or(false),
+                written,
+            })
+        })
+        .transpose()
+    }
+
+    async fn stored(
+        &self,
+        conversation: &Conversation,
+        id: MessageId,
+    ) -> Result<Option<Stored>, StoreError> {
+        let bucket = self.buckets.plan(conversation).await?.of(id);
+        let values = (conversation.key(), bucket, id.as_i64());
+        let row: Option<(Option<i64>, String, String, Millis, Millis, i64)> =
+            self.link.row(&self.read, values).await?;
+        row.map(|(author, username, text, start, sent, written)| {
+            let columns = (author, username, text, start, sent);
+            let message = parse(conversation, id, columns)?;
+            Ok(Stored { message, written })
+        })
+        .transpose()
+    }
+}
+
+#[cfg(test)]
+impl Messages {
+    pub(super) fn buckets(&self) -> &Arc<Buckets> {
+        &self.buckets
+    }
+}
+
+#[cfg(test)]
+impl Messages {
+    /// The first half of an append, with a timestamp taken earlier.
+    pub(super) async fn index_for_test(&self, message: &Message, timestamp: i64) {
+        let key = message.conversation.key();
+        let values = (message.id.as_i64(), key, self.ttl_seconds, timestamp);
+        self.link.write(&self.index_write, values).await.unwrap();
+    }
+
+    /// An append whose decision is long made and whose writes arrive only now.
+    pub(super) async fn arrive_late(&self, message: &Message, timestamp: i64) {
+        self.index_for_test(message, timestamp).await;
+        let plan = self.buckets.plan(&message.conversation).await.unwrap();
+        self.write_row(message, plan.of(message.id), timestamp)
+            .await
+            .unwrap();
+    }
+}
+
+fn parse(
+    conversation: &Conversation,
+    id: MessageId,
+    (author, username, text, datetime_start, datetime_sent): Columns,
+) -> Result<Message, StoreError> {
+    let wrong = |what: &str| damaged(format!("message {id}: {what}"));
+    Ok(Message {
+        id,
+        conversation: conversation.clone(),
+        author: author.map(UserId::from_i64),
+        username: Username::parse(&username).map_err(|_| wrong("username"))?,
+        text: MessageText::parse(text).map_err(|_| wrong("text"))?,
+        datetime_start,
+        datetime_sent,
+    })
+}

@@ -1,0 +1,124 @@
+//! Migrations on a real server, in keyspaces of their own.
+
+use super::*;
+use crate::scylla::CqlStore;
+use crate::scylla::tests::{server, unique};
+
+const ONE: Migration = Migration {
+    version: 1,
+    name: "001_one.cql",
+    text: "-- a comment; with a semicolon\nCREATE TABLE IF NOT EXISTS one (id int PRIMARY KEY);\n\
+        CREATE TABLE IF NOT EXISTS other (id int PRIMARY KEY);\n",
+};
+const TWO: Migration = Migration {
+    version: 2,
+    name: "002_two.cql",
+    text: "CREATE TABLE IF NOT EXISTS two (id int PRIMARY KEY);",
+};
+const THREE: Migration = Migration {
+    version: 3,
+    name: "003_three.cql",
+    text: "CREATE TABLE IF NOT EXISTS three (id int PRIMARY KEY);",
+};
+const CHANGED: Migration = Migration {
+    text: "CREATE TABLE IF NOT EXISTS one (id bigint PRIMARY KEY);",
+    ..ONE
+};
+
+async fn inspected(
+    settings: &CqlSettings,
+    files: &'static [Migration],
+) -> Result<Schema, ConnectError> {
+    let session = open::session(settings).await?;
+    inspect(&session, &settings.keyspace, files).await
+}
+
+async fn drop_keyspace(settings: &CqlSettings) {
+    let session = open::session(settings).await.unwrap();
+    let cql = format!("DROP KEYSPACE {}", settings.keyspace);
+    session.query_unpaged(cql, ()).await.unwrap();
+}
+
+#[test]
+fn a_file_is_split_into_its_statements() {
+    assert_eq!(split(ONE.text).len(), 2);
+    let real: usize = MIGRATIONS.iter().map(|file| split(file.text).len()).sum();
+    let tables: usize = MIGRATIONS
+        .iter()
+        .map(|file| file.text.matches("CREATE TABLE").count())
+        .sum();
+    assert_eq!(real, tables);
+}
+
+#[test]
+fn versions_count_up_by_one() {
+    for (version, file) in (1..).zip(MIGRATIONS) {
+        assert_eq!(file.version, version, "{}", file.name);
+        assert!(file.name.starts_with(&format!("{version:03}_")));
+    }
+}
+
+#[tokio::test]
+async fn a_schema_one_version_newer_is_run_on_and_two_are_not() {
+    let Some(settings) = server(&unique("versions")) else {
+        return;
+    };
+    let old = SchemaError::Old { have: 0, want: 1 };
+    assert_eq!(inspected(&settings, &[ONE]).await, Err(old.into()));
+    let schema = migrate(&settings, &[ONE]).await.unwrap();
+    assert_eq!(schema, Schema { have: 1, want: 1 });
+    assert_eq!(inspected(&settings, &[ONE]).await, Ok(schema));
+    let old = SchemaError::Old { have: 1, want: 2 };
+    assert_eq!(inspected(&settings, &[ONE, TWO]).await, Err(old.into()));
+
+    migrate(&settings, &[ONE, TWO]).await.unwrap();
+    let newer = Schema { have: 2, want: 1 };
+    assert_eq!(inspected(&settings, &[ONE]).await, Ok(newer));
+    assert_eq!(migrate(&settings, &[ONE]).await, Ok(newer));
+
+    migrate(&settings, &[ONE, TWO, THREE]).await.unwrap();
+    let new = ConnectError::from(SchemaError::New { have: 3, want: 1 });
+    assert_eq!(inspected(&settings, &[ONE]).await, Err(new.clone()));
+    assert_eq!(migrate(&settings, &[ONE]).await, Err(new));
+
+    let changed = ConnectError::from(SchemaError::Changed("001_one.cql"));
+    let files: &[Migration] = &[CHANGED, TWO, THREE];
+    assert_eq!(inspected(&settings, files).await, Err(changed.clone()));
+    assert_eq!(migrate(&settings, files).await, Err(changed));
+    drop_keyspace(&settings).await;
+}
+
+#[tokio::test]
+async fn two_that_start_at_once_take_turns() {
+    let Some(settings) = server(&unique("turns")) else {
+        return;
+    };
+    let both = tokio::join!(CqlStore::migrate(&settings), CqlStore::migrate(&settings));
+    let want = MIGRATIONS.last().unwrap().version;
+    let done = Schema { have: want, want };
+    assert_eq!(both, (Ok(done), Ok(done)));
+    // Had both made a table, one of the two would not be what the other's rows lie in.
+    CqlStore::connect(settings.clone()).await.unwrap();
+    drop_keyspace(&settings).await;
+}
+
+#[tokio::test]
+async fn a_migrator_that_was_killed_is_followed_by_the_next() {
+    let Some(settings) = server(&unique("killed")) else {
+        return;
+    };
+    // Killed in the midst of a file: one of its two tables is there, and the lock is held.
+    let session = open::session(&settings).await.unwrap();
+    let killed = Migrator::new(&settings, session);
+    killed.ensure_keyspace().await.unwrap();
+    let held = killed.compare(LOCK, (killed.holder, 3)).await;
+    assert_eq!(held, Ok(true));
+    killed.execute(&split(ONE.text)[0]).await.unwrap();
+
+    let next = migrate(&settings, &[ONE]).await;
+    assert_eq!(next, Ok(Schema { have: 1, want: 1 }));
+    // Not killed, only paused: it does not go on with what is another's now.
+    let late = killed.statements_of(&ONE).await;
+    assert_eq!(late, Err(SchemaError::LockLost.into()));
+    drop_keyspace(&settings).await;
+}

@@ -1,0 +1,199 @@
+//! A wire to the database that loses what a test tells it to.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+/// What becomes of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// It never arrives.
+    LoseRequest,
+    /// It is carried out, and nobody hears of it.
+    LoseAnswer,
+    /// It is carried out, and the connection ends before the answer.
+    Cut,
+}
+
+/// One fault, for one request.
+#[derive(Debug, Clone)]
+struct Trap {
+    /// Bytes that the request holds.
+    marker: Vec<u8>,
+    /// So many such requests go through before.
+    skip: usize,
+    fault: Fault,
+}
+
+/// Whether anything goes through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wire {
+    Whole,
+    /// Connections end, and no new one lasts.
+    Cut,
+    /// Connections stay, and nothing comes through.
+    Hung,
+}
+
+#[derive(Debug)]
+pub(super) struct Proxy {
+    pub(super) address: SocketAddr,
+    trap: Arc<Mutex<Option<Trap>>>,
+    wire: watch::Sender<Wire>,
+}
+
+impl Proxy {
+    pub(super) async fn start(server: String) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let trap = Arc::new(Mutex::new(None));
+        let (wire, changes) = watch::channel(Wire::Whole);
+        let shared = trap.clone();
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let (trap, wire) = (shared.clone(), changes.clone());
+                let server = server.clone();
+                tokio::spawn(async move {
+                    if *wire.borrow() == Wire::Cut {
+                        return;
+                    }
+                    let server = TcpStream::connect(server).await.unwrap();
+                    carry(client, server, trap, wire).await;
+                });
+            }
+        });
+        Proxy {
+            address,
+            trap,
+            wire,
+        }
+    }
+
+    /// The next request that holds these bytes, after `skip` others, meets this fault.
+    pub(super) fn set(&self, marker: &[u8], skip: usize, fault: Fault) {
+        let marker = marker.to_vec();
+        *self.trap.lock().unwrap() = Some(Trap {
+            marker,
+            skip,
+            fault,
+        });
+    }
+
+    /// Whether the fault was met.
+    pub(super) fn sprung(&self) -> bool {
+        self.trap.lock().unwrap().is_none()
+    }
+
+    pub(super) fn turn(&self, wire: Wire) {
+        self.wire.send_replace(wire);
+    }
+}
+
+async fn carry(
+    client: TcpStream,
+    server: TcpStream,
+    trap: Arc<Mutex<Option<Trap>>>,
+    mut wire: watch::Receiver<Wire>,
+) {
+    let (client_in, client_out) = client.into_split();
+    let (server_in, server_out) = server.into_split();
+    // The streams of requests whose answers are lost.
+    let lost = Arc::new(Mutex::new(Vec::new()));
+    let cut = async {
+        // Ends with the test, too.
+        let _ = wire.clone().wait_for(|wire| *wire == Wire::Cut).await;
+    };
+    let hung = wire.clone();
+    tokio::select! {
+        () = requests(client_in, server_out, trap, lost.clone(), hung.clone()) => {}
+        () = answers(server_in, client_out, lost, hung) => {}
+        () = cut => {}
+    }
+    wire.mark_unchanged();
+}
+
+/// A frame's head: version, flags, two bytes of stream, opcode, four bytes of length.
+const HEAD: usize = 9;
+const EXECUTE: u8 = 0x0a;
+
+async fn frame(from: &mut OwnedReadHalf) -> Option<Vec<u8>> {
+    let mut frame = vec![0; HEAD];
+    from.read_exact(&mut frame).await.ok()?;
+    let length = u32::from_be_bytes(frame[5..9].try_into().unwrap()) as usize;
+    frame.resize(HEAD + length, 0);
+    from.read_exact(&mut frame[HEAD..]).await.ok()?;
+    Some(frame)
+}
+
+async fn requests(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    trap: Arc<Mutex<Option<Trap>>>,
+    lost: Arc<Mutex<Vec<[u8; 2]>>>,
+    wire: watch::Receiver<Wire>,
+) {
+    while let Some(frame) = frame(&mut from).await {
+        if *wire.borrow() == Wire::Hung {
+            continue;
+        }
+        match spring(&trap, &frame) {
+            Some(Fault::LoseRequest) => continue,
+            Some(Fault::LoseAnswer | Fault::Cut) if frame.len() < HEAD => continue,
+            Some(Fault::LoseAnswer) => lost.lock().unwrap().push([frame[2], frame[3]]),
+            Some(Fault::Cut) => {
+                let _ = to.write_all(&frame).await;
+                // What was written is carried out, for the server reads it before the end.
+                let _ = to.shutdown().await;
+                return;
+            }
+            None => {}
+        }
+        if to.write_all(&frame).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn spring(trap: &Mutex<Option<Trap>>, frame: &[u8]) -> Option<Fault> {
+    let mut trap = trap.lock().unwrap();
+    let set = trap.as_mut()?;
+    let marked = frame[4] == EXECUTE
+        && frame
+            .windows(set.marker.len())
+            .any(|window| window == set.marker);
+    if !marked {
+        return None;
+    }
+    if set.skip > 0 {
+        set.skip -= 1;
+        return None;
+    }
+    let fault = set.fault;
+    *trap = None;
+    Some(fault)
+}
+
+async fn answers(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    lost: Arc<Mutex<Vec<[u8; 2]>>>,
+    wire: watch::Receiver<Wire>,
+) {
+    while let Some(frame) = frame(&mut from).await {
+        if *wire.borrow() == Wire::Hung {
+            continue;
+        }
+        let stream = [frame[2], frame[3]];
+        let is_lost = {
+            let mut lost = lost.lock().unwrap();
+            let position = lost.iter().position(|lost| *lost == stream);
+            position.map(|position| lost.swap_remove(position))
+        };
+        if is_lost.is_none() && to.write_all(&frame).await.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! Signing in and out, and who one is.
+//!
+//! A name without a password belongs to whoever has it until they sign out; signing in makes
+//! it. What is begun here is finished also when the caller has hung up, and a name whose owner
+//! never heard of it is given back.
+
+use crate::app::App;
+use crate::client_address::Client;
+use crate::http::auth::{Privileged, SignedIn, clear_cookie, set_cookie, token};
+use crate::http::body::Body;
+use crate::http::error::{Error, Failure};
+use crate::http::{At, Encrypted};
+use crate::refusal::Refusal;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{AppendHeaders, IntoResponse};
+use axum::{Extension, Json};
+use cql::{ClaimedName, NewUser, SessionToken, SignIn, User, UserId, Username};
+use metrics::counter;
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+use tracing::{Instrument, warn};
+use utoipa::ToSchema;
+
+/// Who wants to sign in.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct Credentials {
+    /// The name.
+    #[schema(required = true, value_type = String, min_length = 1, max_length = 20)]
+    username: Option<String>,
+    /// The password of a name that has one.
+    password: Option<String>,
+}
+
+/// A session, as its owner sees it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Session {
+    /// The name.
+    username: String,
+    /// The token, as the cookie has it.
+    ting_auth: String,
+}
+
+/// Somebody with a session.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Who {
+    /// The name.
+    username: String,
+}
+
+/// Signs in; a name that nobody has is taken.
+#[utoipa::path(
+    post, path = "/sessions", tag = "sessions",
+    request_body(content((Credentials = "application/json"), (Credentials = "application/x-www-form-urlencoded"))),
+    responses(
+        (status = 200, description = "Signed in", body = Session,
+         headers(("Set-Cookie" = String, description = "`ting_auth`"))),
+        (status = 400, description = "`empty`, `length` or `chars`: that is no name", body = Error),
+        (status = 403, description = "`password_required`, `wrong_password` or `username_reserved`", body = Error),
+        (status = 404, description = "A password for a name that nobody has", body = Error),
+        (status = 429, description = "Too many from this address", body = Error),
+    )
+)]
+pub async fn sign_in(
+    State(app): State<App>,
+    Extension(client): Extension<Client>,
+    Extension(Encrypted(encrypted)): Extension<Encrypted>,
+    Body(asked): Body<Credentials>,
+) -> Result<impl IntoResponse, Failure> {
+    let username = Username::parse(&asked.username.unwrap_or_default())?;
+    // A password has at least one character.
+    let password = asked.password.filter(|password| !password.is_empty());
+    app.sign_ins.take(&client)?;
+    let (told, heard) = oneshot::channel();
+    let work = async move {
+        let outcome = enter(&app, username, password).await;
+        if let Err(Ok(unheard)) = told.send(outcome) {
+            give_back(&app, &unheard.sign_in).await;
+        }
+    };
+    tokio::spawn(work.in_current_span());
+    let entered = heard.await.map_err(|_| Refusal::UNAVAILABLE)??;
+    let session = Session {
+        username: entered.sign_in.username.to_string(),
+        ting_auth: entered.token.reveal(),
+    };
+    let cookie = set_cookie(&entered.token, encrypted);
+    Ok((AppendHeaders([(header::SET_COOKIE, cookie)]), Json(session)))
+}
+
+#[derive(Debug)]
+struct Entered {
+    token: SessionToken,
+    sign_in: SignIn,
+}
+
+async fn enter(
+    app: &App,
+    username: Username,
+    password: Option<String>,
+) -> Result<Entered, Failure> {
+    let entered = match password {
+        None => claim(app, username).await,
+        Some(password) => prove(app, username, password).await,
+    };
+    let outcome = if entered.is_ok() { "done" } else { "refused" };
+    counter!("ting_sign_ins_total", "outcome" => outcome).increment(1);
+    entered
+}
+
+/// Without a password only a name that nobody has is given.
+async fn claim(app: &App, username: Username) -> Result<Entered, Failure> {
+    let new = NewUser {
+        id: app.system.new_user_id()?,
+        username,
+        now: app.system.now(),
+    };
+    match app.store.claim_name(&new).await? {
+        ClaimedName::Claimed { released } => {
+            if let Some(released) = released {
+                app.system.end_user(released, &new.username).await;
+            }
+            begin(app, new.id, new.username).await
+        }
+        ClaimedName::Exists(user) if user.password_hash.is_some() => {
+            Err(Refusal::new(403, "password_required").into())
+        }
+        ClaimedName::Exists(_) | ClaimedName::Alike => Err(RESERVED.into()),
+    }
+}
+
+const RESERVED: Refusal = Refusal::new(403, "username_reserved");
+
+/// With a password only a name that has it is given. Each answer takes as long as the others.
+async fn prove(app: &App, username: Username, password: String) -> Result<Entered, Failure> {
+    let now = app.system.now();
+    let user = app.store.user_named(&username).await?;
+    let user: Option<User> = user.filter(|user| !user.is_released(now));
+    let hash = user.as_ref().and_then(|user| user.password_hash.as_deref());
+    let right = app.passwords.is(password, hash).await?;
+    match user {
+        None => Err(Refusal::NOT_FOUND.into()),
+        Some(user) if user.password_hash.is_none() => Err(RESERVED.into()),
+        Some(_) if !right => Err(Refusal::new(403, "wrong_password").into()),
+        Some(user) => {
+            app.store.touch_user(user.id, now).await?;
+            begin(app, user.id, user.username).await
+        }
+    }
+}
+
+async fn begin(app: &App, user: UserId, username: Username) -> Result<Entered, Failure> {
+    let token = SessionToken::random();
+    let sign_in = SignIn {
+        hash: token.hash(),
+        user,
+        username,
+        used_at: app.system.now(),
+    };
+    match app.store.add_sign_in(&sign_in).await {
+        Ok(true) => Ok(Entered { token, sign_in }),
+        // Deleted in between.
+        Ok(false) => Err(Refusal::UNAVAILABLE.into()),
+        Err(error) => {
+            give_back(app, &sign_in).await;
+            Err(error.into())
+        }
+    }
+}
+
+/// A name that was taken for somebody who will never know of it.
+async fn give_back(app: &App, sign_in: &SignIn) {
+    if let Err(error) = end(app, sign_in).await {
+        warn!(%error, "a sign-in that nobody heard of could not be ended");
+    }
+}
+
+/// Ends a sign-in, and with it the user who has no password.
+async fn end(app: &App, sign_in: &SignIn) -> Result<(), cql::StoreError> {
+    let deleted = app
+        .system
+        .delete_user(sign_in.user, &sign_in.username)
+        .await?;
+    if !deleted {
+        app.system.end_sign_in(sign_in.hash).await?;
+    }
+    Ok(())
+}
+
+/// Signs out. A user who has no password is deleted.
+#[utoipa::path(
+    delete, path = "/sessions", tag = "sessions",
+    responses(
+        (status = 204, description = "Signed out"),
+        (status = 403, description = "No session", body = Error),
+    ),
+    security(("cookie" = []), ("bearer" = []))
+)]
+pub async fn sign_out(
+    State(app): State<App>,
+    Extension(Encrypted(encrypted)): Extension<Encrypted>,
+    SignedIn(by): SignedIn,
+) -> Result<impl IntoResponse, Failure> {
+    let work = async move { end(&app, &by).await };
+    tokio::spawn(work.in_current_span())
+        .await
+        .map_err(|_| Refusal::UNAVAILABLE)??;
+    let cookie = clear_cookie(encrypted);
+    Ok((
+        StatusCode::NO_CONTENT,
+        AppendHeaders([(header::SET_COOKIE, cookie)]),
+    ))
+}
+
+/// Who one is. The cookie is given anew, so that it lasts as long as the sign-in.
+#[utoipa::path(
+    get, path = "/sessions", tag = "sessions",
+    responses(
+        (status = 200, description = "Whose session it is", body = Who),
+        (status = 403, description = "No session", body = Error),
+    ),
+    security(("cookie" = []), ("bearer" = []))
+)]
+pub async fn who(
+    Extension(Encrypted(encrypted)): Extension<Encrypted>,
+    SignedIn(by): SignedIn,
+    headers: HeaderMap,
+) -> impl IntoResponse {
+    let cookie = token(&headers).map(|token| (header::SET_COOKIE, set_cookie(&token, encrypted)));
+    let who = Who {
+        username: by.username.to_string(),
+    };
+    (AppendHeaders(cookie), Json(who))
+}
+
+/// Whether a session is this person's: privileged.
+#[utoipa::path(
+    get, path = "/sessions/{username}", tag = "sessions",
+    params(("username" = String, Path, description = "The name")),
+    responses(
+        (status = 204, description = "It is"),
+        (status = 401, description = "Not privileged", body = Error),
+        (status = 403, description = "It is not", body = Error),
+    ),
+    security(("secret" = [], "cookie" = []))
+)]
+pub async fn check(
+    _: Privileged,
+    At(username): At<String>,
+    SignedIn(by): SignedIn,
+) -> Result<StatusCode, Failure> {
+    match Username::parse(&username) {
+        Ok(username) if username == by.username => Ok(StatusCode::NO_CONTENT),
+        _ => Err(Refusal::FORBIDDEN.into()),
+    }
+}

@@ -1,0 +1,99 @@
+//! From start to end: whether this node is starting, serving or going.
+
+use actors::{StoreHealth, System};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio::sync::OnceCell;
+use tracing::info;
+
+/// Where a node is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// The store was not reached yet.
+    Starting,
+    /// All is there.
+    Serving,
+    /// Its connections are told to go.
+    Draining,
+}
+
+impl Phase {
+    /// As `/readyz` says it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Phase::Starting => "starting",
+            Phase::Serving => "serving",
+            Phase::Draining => "draining",
+        }
+    }
+}
+
+/// A node's life; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Lifecycle(Arc<Parts>);
+
+#[derive(Debug)]
+struct Parts {
+    system: OnceLock<System>,
+    draining: AtomicBool,
+    drained: OnceCell<()>,
+    /// Over how long connections are spread when it goes.
+    spread: Duration,
+}
+
+impl Lifecycle {
+    /// One that begins.
+    pub fn new(spread: Duration) -> Self {
+        Lifecycle(Arc::new(Parts {
+            system: OnceLock::new(),
+            draining: AtomicBool::new(false),
+            drained: OnceCell::new(),
+            spread,
+        }))
+    }
+
+    /// The actors are there.
+    pub fn started(&self, system: System) {
+        // Started twice, the first one stays.
+        let _ = self.0.system.set(system);
+    }
+
+    /// The actors, once they are there.
+    pub fn system(&self) -> Option<&System> {
+        self.0.system.get()
+    }
+
+    /// Where it is.
+    pub fn phase(&self) -> Phase {
+        if self.0.draining.load(Ordering::Relaxed) {
+            Phase::Draining
+        } else if self.system().is_some() {
+            Phase::Serving
+        } else {
+            Phase::Starting
+        }
+    }
+
+    /// What is known of the store: `unknown` until it was reached once.
+    pub fn store(&self) -> &'static str {
+        match self.system().map(System::store_health) {
+            None => "unknown",
+            Some(StoreHealth::Reached) => "reached",
+            Some(StoreHealth::Away) => "away",
+        }
+    }
+
+    /// Tells all connections to go and waits until they have; asked again, waits for the same.
+    pub async fn drain(&self) {
+        let drain = async {
+            self.0.draining.store(true, Ordering::Relaxed);
+            info!("draining");
+            if let Some(system) = self.system() {
+                system.drain(self.0.spread).await;
+            }
+            info!("drained");
+        };
+        self.0.drained.get_or_init(|| drain).await;
+    }
+}

@@ -1,0 +1,106 @@
+//! Ting's one binary: serves, migrates, checks.
+//!
+//! It ends with 0 when all went well, 1 when something failed, 2 when the settings are no good.
+
+mod admin;
+mod app;
+mod client_address;
+mod config;
+mod destination;
+mod http;
+mod lifecycle;
+mod listener;
+mod origin;
+mod passwords;
+mod refusal;
+mod serve;
+mod signals;
+mod sockets;
+mod store;
+mod telemetry;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use config::{Settings, SettingsError};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use telemetry::Telemetry;
+use tracing::error;
+
+/// glibc keeps what many small actors gave back; this one does not.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// Everyone in a conversation reads every message while it is typed.
+#[derive(Debug, Parser)]
+#[command(name = "ting", version)]
+struct Arguments {
+    /// Settings as TOML; TING_<SECTION>__<KEY> in the environment overrides any of them.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+enum Command {
+    /// Serves until told to go: what `ting` alone does
+    Serve,
+    /// Brings the store to this version's schema
+    Migrate,
+    /// Looks at the settings and the store, and changes nothing
+    Check,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failed) => {
+            eprintln!("ting: {failed:#}");
+            if failed.is::<SettingsError>() {
+                ExitCode::from(2)
+            } else {
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let settings = Settings::load(arguments.config.as_deref(), std::env::vars_os())?;
+    match arguments.command.unwrap_or(Command::Serve) {
+        Command::Serve => serve(settings),
+        Command::Migrate => {
+            println!("{}", runtime()?.block_on(store::migrate(&settings.store))?);
+            Ok(())
+        }
+        Command::Check => {
+            serve::tls(&settings)?;
+            println!("{}", runtime()?.block_on(store::check(&settings.store))?);
+            println!("the settings are good");
+            Ok(())
+        }
+    }
+}
+
+fn serve(settings: Settings) -> anyhow::Result<()> {
+    let telemetry = Telemetry::start(&settings.log, settings.otel.as_ref())?;
+    let runtime = runtime()?;
+    let served = runtime.block_on(serve::serve(settings, telemetry.metrics.clone()));
+    if let Err(failed) = &served {
+        error!(error = format!("{failed:#}"), "ended");
+    }
+    // What still runs is not waited for: all that had to be finished is.
+    runtime.shutdown_background();
+    telemetry.stop();
+    served
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("can't start threads")
+}

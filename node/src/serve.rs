@@ -1,0 +1,174 @@
+//! `ting serve`: everything started in order, kept, and ended in the reverse order.
+
+use crate::admin;
+use crate::app::App;
+use crate::config::{Settings, SettingsError};
+use crate::http::{self, Gateway};
+use crate::lifecycle::Lifecycle;
+use crate::listener::{self, Tls};
+use crate::signals::{Signals, Told};
+use crate::sockets::Edge;
+use crate::store::{Opened, Opening};
+use crate::telemetry::Telemetry;
+use actors::{Start, System};
+use anyhow::{Context, bail};
+use metrics_exporter_prometheus::PrometheusHandle;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tracing::{error, info};
+
+/// How long requests under way may take to finish when a node goes; longer than any may take.
+const LAST_REQUESTS: Duration = Duration::from_secs(3);
+
+/// Serves until told to go.
+pub async fn serve(settings: Settings, metrics: PrometheusHandle) -> anyhow::Result<()> {
+    let mut signals = Signals::listen()?;
+    let tls = tls(&settings)?;
+    let opening = Opening::begin(&settings.store).await?;
+    let ports = Ports::bind(&settings).await?;
+    let (end, ended) = watch::channel(false);
+
+    let lifecycle = Lifecycle::new(settings.limits.http.drain());
+    let gateway = Gateway::default();
+    let edge = Edge::new(&settings.limits.sockets);
+    let public = edge.layer().before(gateway.router());
+    let connections = listener::Limits {
+        proxies: settings.http.proxies.clone(),
+        ..settings.limits.connections.clone()
+    };
+    tokio::spawn(Telemetry::upkeep(metrics.clone()));
+    let admin = spawn_server(
+        ports.admin,
+        None,
+        admin::router(lifecycle.clone(), metrics),
+        ended.clone(),
+        listener::Limits::default(),
+    );
+    let public = spawn_server(ports.public, tls.clone(), public, ended, connections);
+
+    let (system, opened) = tokio::select! {
+        started = start(&settings, &opening, &edge) => started?,
+        () = signals.end() => {
+            info!("told to go before the store was reached");
+            return Ok(());
+        }
+    };
+    edge.attach(
+        system.clone(),
+        settings.http.origins.clone(),
+        settings.http.proxies.clone(),
+    );
+    let app = App::new(
+        system.clone(),
+        opened.store(),
+        settings.secret.clone(),
+        settings.http.origins.clone(),
+        settings.http.proxies.clone(),
+        &settings.limits.http,
+    )?;
+    gateway.open(http::router(app));
+    lifecycle.started(system.clone());
+    info!("ready");
+
+    until_told(&mut signals, tls.as_ref()).await;
+    tokio::select! {
+        () = lifecycle.drain() => {}
+        () = signals.end() => bail!("told to go a second time, and went at once"),
+    }
+    // Nobody listens any more only if both servers are gone already.
+    let _ = end.send(true);
+    let last = tokio::time::timeout(LAST_REQUESTS, async { tokio::join!(public, admin) });
+    tokio::select! {
+        _ = last => {}
+        () = signals.end() => bail!("told to go a second time, and went at once"),
+    }
+    system.stop().await;
+    opened.close().await;
+    info!("ended");
+    Ok(())
+}
+
+/// The certificate, if one is named, found good.
+pub fn tls(settings: &Settings) -> Result<Option<Tls>, SettingsError> {
+    let Some((certificate, key)) = &settings.http.tls else {
+        return Ok(None);
+    };
+    Tls::load(certificate, key)
+        .map(Some)
+        .map_err(|error| SettingsError::new("http.tls_certificate", error.to_string()))
+}
+
+/// Both ports, open.
+struct Ports {
+    public: TcpListener,
+    admin: TcpListener,
+}
+
+impl Ports {
+    async fn bind(settings: &Settings) -> anyhow::Result<Self> {
+        let ports = Ports {
+            public: bind("http.listen", settings.http.listen).await?,
+            admin: bind("admin.listen", settings.admin).await?,
+        };
+        info!(
+            http.listen = %ports.public.local_addr()?,
+            admin.listen = %ports.admin.local_addr()?,
+            "listening"
+        );
+        Ok(ports)
+    }
+}
+
+async fn bind(key: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("{key}: can't listen on {address}"))
+}
+
+fn spawn_server(
+    bound: TcpListener,
+    tls: Option<Tls>,
+    router: axum::Router,
+    mut ended: watch::Receiver<bool>,
+    limits: listener::Limits,
+) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let shutdown = async move {
+            // Whoever would tell it is gone, or has told it.
+            let _ = ended.wait_for(|ended| *ended).await;
+        };
+        if let Err(failed) = listener::serve(bound, tls, router, shutdown, limits).await {
+            error!(error = %failed, "a port is not served any more");
+        }
+    })
+}
+
+async fn start(
+    settings: &Settings,
+    opening: &Opening,
+    edge: &Edge,
+) -> anyhow::Result<(System, Opened)> {
+    let opened = opening.reach().await?;
+    let start = Start {
+        store: opened.store(),
+        sockets: edge.sockets(),
+        limits: settings.limits.people,
+    };
+    let system = System::start(start)
+        .await
+        .context("the store can't be used")?;
+    Ok((system, opened))
+}
+
+async fn until_told(signals: &mut Signals, tls: Option<&Tls>) {
+    while signals.next().await == Told::Reload {
+        match tls.map(Tls::reload) {
+            None => info!("nothing to read again: http.tls_certificate is not set"),
+            Some(Ok(())) => info!("the certificate was read again"),
+            Some(Err(refused)) => error!(error = %refused, "the old certificate stays"),
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! The settings a test's server starts with, as the file an operator would write.
+
+use crate::SECRET;
+use std::{collections::BTreeMap, path::Path};
+
+/// Settings by their keys, values as TOML writes them.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    keys: BTreeMap<String, String>,
+    env: BTreeMap<String, String>,
+    file_blocks: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let settings = Settings {
+            keys: BTreeMap::new(),
+            env: BTreeMap::new(),
+            file_blocks: 0,
+        };
+        settings
+            .text("api.secret", SECRET)
+            .text("log.format", "json")
+            .text("http.listen", &format!("{}:0", own_address()))
+            .text("admin.listen", &format!("{}:0", own_address()))
+    }
+}
+
+impl Settings {
+    /// Sets a key to a TOML value, such as `3` or `["https://a.example"]`.
+    pub fn set(mut self, key: &str, toml: &str) -> Self {
+        self.keys.insert(key.to_owned(), toml.to_owned());
+        self
+    }
+
+    /// Sets a key to a text.
+    pub fn text(self, key: &str, text: &str) -> Self {
+        let toml = serde_json::Value::from(text).to_string();
+        self.set(key, &toml)
+    }
+
+    /// Leaves a key to its default.
+    pub fn without(mut self, key: &str) -> Self {
+        self.keys.remove(key);
+        self
+    }
+
+    /// Sets a variable of the process.
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Bounds the files of the process to so many blocks of the shell's `ulimit -f`, as a full
+    /// disk would; 0 is no bound.
+    pub fn file_blocks(mut self, blocks: u32) -> Self {
+        self.file_blocks = blocks;
+        self
+    }
+
+    /// The bound on its files.
+    pub fn file_blocks_max(&self) -> Option<u32> {
+        (self.file_blocks > 0).then_some(self.file_blocks)
+    }
+
+    /// The variables of the process.
+    pub fn variables(&self) -> &BTreeMap<String, String> {
+        &self.env
+    }
+
+    /// The store this run of the suite is about: `TING_TEST_STORE=cql` with
+    /// `TING_TEST_CQL=host:port`, otherwise the embedded one in `directory`.
+    pub fn with_store(self, directory: &Path) -> Self {
+        if self.keys.contains_key("store.path") || self.keys.contains_key("store.kind") {
+            return self;
+        }
+        if !is_cql() {
+            let path = directory.join("ting.db");
+            return self.text("store.path", &path.to_string_lossy());
+        }
+        let nodes = std::env::var("TING_TEST_CQL").expect("TING_TEST_CQL=host:port is needed");
+        // Each server has a keyspace of its own, as each has a file of its own otherwise.
+        let keyspace = crate::names::unique("t").replace('-', "_");
+        self.text("store.kind", "cql")
+            .set("store.nodes", &format!("[{:?}]", nodes))
+            .text("store.keyspace", &keyspace)
+            .set("store.replication", "1")
+    }
+
+    /// The whole file.
+    pub fn toml(&self) -> String {
+        self.keys
+            .iter()
+            .map(|(key, value)| format!("{key} = {value}\n"))
+            .collect()
+    }
+}
+
+/// Whether this run is about a CQL store.
+pub fn is_cql() -> bool {
+    match std::env::var("TING_TEST_STORE").as_deref() {
+        Err(_) | Ok("embedded") => false,
+        Ok("cql") => true,
+        Ok(other) => panic!("TING_TEST_STORE is {other:?}, neither embedded nor cql"),
+    }
+}
+
+/// A loopback address that no other server of the tests has: thousands of connections take
+/// ports of 127.0.0.1, and one of them could take a port whose server is being restarted.
+fn own_address() -> String {
+    if !cfg!(target_os = "linux") {
+        return "127.0.0.1".to_owned();
+    }
+    use rand::Rng;
+    let mut rng = rand::rng();
+    let mut part = || rng.random_range(1..=254_u8);
+    format!("127.{}.{}.{}", part(), part(), part())
+}

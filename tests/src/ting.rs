@@ -1,0 +1,216 @@
+//! A server as a test holds it.
+
+use crate::{
+    Answer, Ask, Connection, Login, Person, Process, Room, Settings, Target, http::Api, log,
+    metrics, names, within_limit,
+};
+use reqwest::Method;
+use serde_json::json;
+use std::sync::{Arc, OnceLock};
+
+/// A server: one for this test, or the one that all tests without settings share.
+///
+/// When a test fails, the log of its server is kept and its end is shown.
+#[derive(Debug, Clone)]
+pub struct Ting {
+    process: Arc<Process>,
+    api: Api,
+    // Shared by clones, so that a log is shown once, by the last.
+    _watch: Arc<Watch>,
+}
+
+#[derive(Debug)]
+struct Watch {
+    process: Arc<Process>,
+    from: usize,
+}
+
+/// The server of the tests that need no settings of their own.
+static SHARED: OnceLock<Result<Arc<Process>, String>> = OnceLock::new();
+
+impl Ting {
+    /// The server that all tests of this binary share.
+    pub async fn shared() -> Ting {
+        let started = SHARED.get_or_init(|| Process::start(Settings::default()).map(Arc::new));
+        match started {
+            Ok(process) => Ting::of(process.clone()),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// A server of this test alone.
+    pub async fn alone() -> Ting {
+        Ting::with(Settings::default()).await
+    }
+
+    /// A server of this test alone, with settings.
+    pub async fn with(settings: Settings) -> Ting {
+        match Process::start(settings) {
+            Ok(process) => Ting::of(Arc::new(process)),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    fn of(process: Arc<Process>) -> Ting {
+        let api = Api::at(&process.listening().http);
+        let watch = Arc::new(Watch {
+            from: process.log().len(),
+            process: process.clone(),
+        });
+        Ting {
+            process,
+            api,
+            _watch: watch,
+        }
+    }
+
+    /// Its process.
+    pub fn process(&self) -> &Process {
+        &self.process
+    }
+
+    /// Its public address, `host:port`.
+    pub fn address(&self) -> String {
+        self.process.listening().http
+    }
+
+    /// Its public address as a URL.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address())
+    }
+
+    /// A request to the public port.
+    pub fn ask(&self, method: Method, path: &str) -> Ask {
+        self.api.ask(method, path)
+    }
+
+    /// `GET`
+    pub fn get(&self, path: &str) -> Ask {
+        self.ask(Method::GET, path)
+    }
+
+    /// `POST`
+    pub fn post(&self, path: &str) -> Ask {
+        self.ask(Method::POST, path)
+    }
+
+    /// `PATCH`
+    pub fn patch(&self, path: &str) -> Ask {
+        self.ask(Method::PATCH, path)
+    }
+
+    /// `DELETE`
+    pub fn delete(&self, path: &str) -> Ask {
+        self.ask(Method::DELETE, path)
+    }
+
+    /// A request to the operators' port.
+    pub fn admin(&self, method: Method, path: &str) -> Ask {
+        Api::at(&self.process.listening().admin).ask(method, path)
+    }
+
+    /// Its metrics now.
+    pub async fn metrics(&self) -> metrics::Metrics {
+        let answer: Answer = self.admin(Method::GET, "/metrics").await;
+        metrics::Metrics::parse(&answer.is(200).text)
+    }
+
+    /// Signs a new person in: the name, made unique, and the token.
+    pub async fn signs_in(&self, start: &str) -> (String, String) {
+        let signing_in = async {
+            loop {
+                let name = names::unique(start);
+                let post = self.post("/restapi/v1/sessions");
+                let answer = post.json(&json!({ "username": name })).await;
+                // Whether that name is taken now is unknown, so the next try is another's.
+                if !answer.is_unavailable().await {
+                    return (name, token(answer));
+                }
+            }
+        };
+        within_limit("a sign-in", signing_in).await
+    }
+
+    /// Signs in with this body; the token.
+    pub async fn sign_in(&self, body: &serde_json::Value) -> String {
+        token(self.post("/restapi/v1/sessions").json(body).await)
+    }
+
+    /// Signs in again, as on another device, with the password.
+    pub async fn signs_in_again(&self, name: &str, password: &str) -> String {
+        self.sign_in(&json!({ "username": name, "password": password }))
+            .await
+    }
+
+    /// A socket that has not logged in.
+    pub async fn connection(&self) -> Connection {
+        Connection::open(&self.url(), &[]).await
+    }
+
+    /// A person online in `ting`, whose client uses all there is.
+    pub async fn person(&self, start: &str) -> Person {
+        let room = Room::of(self, "ting");
+        Person::arrives(&room, start, &Login::full().channels(&["ting"])).await
+    }
+
+    /// A person online in `ting`, whose client knows the seed's protocol alone.
+    pub async fn seed_person(&self, start: &str) -> Person {
+        Person::arrives(&Room::of(self, "ting"), start, &Login::seed()).await
+    }
+
+    /// A channel that nobody else is in.
+    pub async fn room(&self) -> Room {
+        let making = async {
+            loop {
+                let name = names::unique("room");
+                let post = self.post("/restapi/v1/channels");
+                let answer = post.json(&json!({ "name": name })).await;
+                if !answer.is_unavailable().await {
+                    answer.is(204);
+                    return Room::of(self, &name);
+                }
+            }
+        };
+        within_limit("a channel", making).await
+    }
+
+    /// The history of a conversation as a person reads it, newest first.
+    pub async fn history(&self, auth: &str, of: &Target, query: &str) -> Vec<serde_json::Value> {
+        let path = format!("{}{query}", of.history_path());
+        let answer = self.get(&path).cookie(auth).await.is(200);
+        let serde_json::Value::Array(messages) = answer.json() else {
+            panic!("a history is an array: {}", answer.text);
+        };
+        messages
+    }
+}
+
+fn token(answer: Answer) -> String {
+    let token = answer.is(200).field("ting_auth");
+    token.as_str().expect("a token is a string").to_owned()
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if let Some(panicked) = self.process.panicked() {
+            self.show();
+            if !std::thread::panicking() {
+                panic!("the server panicked: {panicked}");
+            }
+        } else if std::thread::panicking() {
+            self.show();
+        }
+    }
+}
+
+impl Watch {
+    fn show(&self) {
+        let test = std::thread::current()
+            .name()
+            .unwrap_or("test")
+            .replace("::", ".");
+        let kept = log::keep(&test, &self.process.log());
+        eprintln!("---- the server's log, all of it in {kept:?}");
+        eprintln!("{}", self.process.tail(self.from));
+    }
+}
