@@ -13,6 +13,7 @@ pub mod scylla;
 
 mod conversation;
 mod ids;
+mod members;
 mod message;
 mod metric;
 mod names;
@@ -22,6 +23,7 @@ mod store;
 
 pub use conversation::Conversation;
 pub use ids::{EPOCH, MessageId, Millis, Places, SLOTS, UserId};
+pub use members::{MemberRows, Members, Swapped};
 pub use message::{Message, MessageText, TextError};
 pub use names::{ChannelName, NameError, Username};
 pub use profile::{Birthday, Email, Gender, Profile, ProfileError, User};

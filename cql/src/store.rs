@@ -6,8 +6,8 @@
 //! [`Store::now`].
 
 use crate::{
-    ChannelName, Conversation, Message, MessageId, Millis, Profile, SignIn, SignInHash, User,
-    UserId, Username,
+    ChannelName, Conversation, Members, Message, MessageId, Millis, Profile, SignIn, SignInHash,
+    User, UserId, Username,
 };
 use async_trait::async_trait;
 
@@ -177,6 +177,12 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
 
     /// The cluster's key of that name; the first who asks makes it of `fresh`.
     async fn cluster_key(&self, name: &str, fresh: [u8; 32]) -> Result<[u8; 32], StoreError>;
+
+    /// Where the members of a cluster keep their view; none if only one process can use this
+    /// store.
+    fn members(&self) -> Option<&dyn Members> {
+        None
+    }
 
     // --- people
 
