@@ -1,0 +1,604 @@
+//! A cluster in a box: hosts with links, pauses and kills, around a linearizable store that can
+//! be away, lose answers, or do late what it was asked. Time goes in steps of [`TICK`], and the
+//! promises are checked after every one.
+
+use crate::membership::*;
+use crate::{Backoff, Placement, Shard};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+pub const TICK: Duration = Duration::from_millis(50);
+
+/// After this time an ask has failed.
+const TIMEOUT: Duration = Duration::from_millis(1_200);
+
+pub fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+/// What the store does with what a host asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreFault {
+    /// It never arrives.
+    Away,
+    /// It is done, and the answer is lost.
+    Unheard,
+    /// It is done up to five seconds later, when the host has given up.
+    Late,
+    /// It takes up to 900 ms.
+    Slow,
+    /// Each ask has one of these fates, or none.
+    Any,
+}
+
+/// What happens to hosts, by their numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// Packets from one to the other are lost.
+    Cut(usize, usize),
+    /// Packets between them are lost, both ways.
+    CutBoth(usize, usize),
+    /// One believes that it doesn't reach the other, who doesn't notice.
+    Deaf(usize, usize),
+    /// A process stands still, and goes on as if nothing had been.
+    Pause(usize),
+    /// A process dies, and comes back when the fault ends.
+    Kill(usize),
+    /// A process drains, leaves, and comes back when the fault ends.
+    Drain(usize),
+    /// The store, for one host or for all.
+    Store(Option<usize>, StoreFault),
+}
+
+struct Op {
+    id: u64,
+    ask: Ask,
+    name: NodeName,
+    at: Duration,
+    heard: bool,
+}
+
+/// A linearizable store.
+#[derive(Default)]
+struct Store {
+    version: u64,
+    rows: BTreeMap<NodeName, Member>,
+    /// When each version was replaced by the next.
+    replaced: HashMap<u64, Duration>,
+    queue: Vec<Op>,
+    answers: HashMap<u64, Answer>,
+    /// Who was taken out by another one.
+    put_out: Vec<NodeName>,
+}
+
+impl Store {
+    fn view(&self) -> View {
+        View {
+            version: self.version,
+            members: self.rows.values().cloned().collect(),
+        }
+    }
+
+    fn run(&mut self, now: Duration) {
+        self.queue.sort_by_key(|op| op.at);
+        while self.queue.first().is_some_and(|op| op.at <= now) {
+            let op = self.queue.remove(0);
+            let answer = self.apply(op.ask, op.name, now);
+            if op.heard {
+                self.answers.insert(op.id, answer);
+            }
+        }
+    }
+
+    fn apply(&mut self, ask: Ask, name: NodeName, now: Duration) -> Answer {
+        match ask {
+            Ask::Read => Answer::Rows(self.view()),
+            Ask::Renew { version, row } => {
+                if version != self.version || !self.rows.contains_key(&row.name) {
+                    return Answer::Newer(self.version);
+                }
+                assert_eq!(
+                    row.state, self.rows[&row.name].state,
+                    "a renewal changes no state"
+                );
+                self.rows.insert(row.name, row);
+                Answer::Done
+            }
+            Ask::Change { version, put, take } => {
+                if version != self.version {
+                    return Answer::Newer(self.version);
+                }
+                self.replaced.insert(version, now);
+                self.version += 1;
+                for gone in take {
+                    assert!(self.rows.remove(&gone).is_some(), "{gone} was no member");
+                    if gone != name {
+                        self.put_out.push(gone);
+                    }
+                }
+                if let Some(row) = put {
+                    assert_eq!(row.name, name, "a member writes its own row");
+                    self.rows.insert(row.name, row);
+                }
+                Answer::Done
+            }
+        }
+    }
+}
+
+struct Process {
+    member: Membership,
+    born: Duration,
+    flight: Option<(u64, Duration)>,
+    drained: Option<Duration>,
+    owns: (u64, Option<Vec<bool>>),
+}
+
+#[derive(Default)]
+struct Host {
+    process: Option<Process>,
+    backoff: Backoff,
+    starts: Option<Duration>,
+    paused: bool,
+    held: bool,
+    names: i64,
+}
+
+/// What one host believes of its link to another one.
+#[derive(Default, Clone, Copy)]
+struct Link {
+    reaches: bool,
+    turns: Option<Duration>,
+    name: Option<NodeName>,
+}
+
+pub struct World {
+    pub now: Duration,
+    random: u64,
+    hosts: Vec<Host>,
+    links: Vec<Vec<Link>>,
+    pub faults: Vec<Fault>,
+    store: Store,
+    asks: u64,
+    pub addresses: Vec<String>,
+    pub put_outs: usize,
+    pub refusals: Vec<String>,
+    owners: HashMap<u64, (Vec<(NodeName, MemberState)>, Placement)>,
+}
+
+impl World {
+    /// That many hosts, all of them started at once.
+    pub fn new(hosts: usize, seed: u64) -> Self {
+        World {
+            // As a time of the monotonic clock, which is not 0 when a process starts.
+            now: ms(100_000),
+            random: seed | 1,
+            hosts: (0..hosts)
+                .map(|_| Host {
+                    starts: Some(Duration::ZERO),
+                    ..Host::default()
+                })
+                .collect(),
+            links: vec![vec![Link::default(); hosts]; hosts],
+            faults: Vec::new(),
+            store: Store::default(),
+            asks: 0,
+            addresses: (0..hosts)
+                .map(|host| format!("198.18.0.{host}:7000"))
+                .collect(),
+            put_outs: 0,
+            refusals: Vec::new(),
+            owners: HashMap::new(),
+        }
+    }
+
+    pub fn below(&mut self, limit: u64) -> u64 {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        (self.random >> 11) % limit
+    }
+
+    pub fn begin(&mut self, fault: Fault) {
+        match fault {
+            Fault::Pause(host) => self.hosts[host].paused = true,
+            Fault::Kill(host) => {
+                self.hosts[host].process = None;
+                self.hosts[host].starts = None;
+                self.hosts[host].held = true;
+            }
+            Fault::Drain(host) => {
+                self.hosts[host].held = true;
+                self.hosts[host].starts = None;
+                if let Some(process) = &mut self.hosts[host].process {
+                    process.member.drain();
+                }
+            }
+            _ => {}
+        }
+        self.faults.push(fault);
+    }
+
+    pub fn end(&mut self, fault: &Fault) {
+        if let Some(at) = self.faults.iter().position(|other| other == fault) {
+            self.faults.remove(at);
+        }
+        if self.faults.contains(fault) {
+            return;
+        }
+        match *fault {
+            Fault::Pause(host) => self.hosts[host].paused = false,
+            Fault::Kill(host) | Fault::Drain(host) => {
+                let others = [Fault::Kill(host), Fault::Drain(host)];
+                if !others.iter().any(|other| self.faults.contains(other)) {
+                    self.hosts[host].held = false;
+                    if self.hosts[host].process.is_none() {
+                        self.hosts[host].starts = Some(self.now);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether packets get through between them, both ways.
+    pub fn connected(&self, one: usize, other: usize) -> bool {
+        !self.faults.iter().any(|fault| match *fault {
+            Fault::Cut(from, to) | Fault::CutBoth(from, to) => {
+                (from, to) == (one, other) || (to, from) == (one, other)
+            }
+            _ => false,
+        })
+    }
+
+    /// Lets time go by.
+    pub fn run(&mut self, time: Duration) {
+        let end = self.now + time;
+        while self.now < end {
+            self.tick();
+        }
+    }
+
+    /// Lets time go by until it is so; fails when it takes too long.
+    pub fn until(&mut self, limit: Duration, what: &str, so: impl Fn(&World) -> bool) -> Duration {
+        let begin = self.now;
+        while !so(self) {
+            assert!(self.now - begin < limit, "not {what} in {limit:?}: {self}");
+            self.tick();
+        }
+        self.now - begin
+    }
+
+    fn tick(&mut self) {
+        self.now += TICK;
+        self.store.run(self.now);
+        for host in 0..self.hosts.len() {
+            if !self.hosts[host].paused {
+                self.start(host);
+                self.answer(host);
+                self.link(host);
+                self.act(host);
+            }
+        }
+        self.check();
+    }
+
+    fn start(&mut self, number: usize) {
+        let now = self.now;
+        let host = &mut self.hosts[number];
+        if host.process.is_some() || host.starts.is_none_or(|at| at > now) {
+            return;
+        }
+        host.starts = None;
+        host.names += 1;
+        let name = NodeName {
+            slot: number as u8,
+            since: now.as_millis() as i64 * 10 + host.names % 10,
+        };
+        let me = Member {
+            address: self.addresses[number].clone(),
+            envelope: *ENVELOPES.end(),
+            ..Member::new(name, MemberState::Joining)
+        };
+        host.process = Some(Process {
+            member: Membership::new(me, ENVELOPES),
+            born: now,
+            flight: None,
+            drained: None,
+            owns: (0, None),
+        });
+    }
+
+    fn answer(&mut self, host: usize) {
+        let now = self.now;
+        let Some(process) = &mut self.hosts[host].process else {
+            return;
+        };
+        let Some((id, gives_up)) = process.flight else {
+            return;
+        };
+        let answer = match self.store.answers.remove(&id) {
+            Some(answer) => answer,
+            None if now >= gives_up => Answer::Failed,
+            None => return,
+        };
+        process.flight = None;
+        process.member.answered(now, answer);
+    }
+
+    fn link(&mut self, host: usize) {
+        let now = self.now;
+        let Some(mine) = self.hosts[host].process.as_ref().map(|p| p.member.name()) else {
+            return;
+        };
+        let (mut reached, mut newest) = (BTreeSet::new(), None::<View>);
+        for other in 0..self.hosts.len() {
+            let theirs = self.hosts[other].process.as_ref();
+            let name = theirs.map(|process| process.member.name());
+            let known = theirs.is_some_and(|theirs| theirs.member.view().member(mine).is_some());
+            let alive = known && !self.hosts[other].paused && self.connected(host, other);
+            let can = alive && !self.faults.contains(&Fault::Deaf(host, other));
+            let dies = ms(50 + self.below(100));
+            let misses = ms(3_000 + self.below(1_000));
+            let dials = ms(100 + self.below(200));
+            let link = &mut self.links[host][other];
+            if link.name != name && link.name.is_some() && link.reaches && name.is_some() {
+                *link = Link::default();
+            }
+            if link.reaches == can {
+                link.turns = None;
+            } else {
+                let wait = match (can, name.is_some() && known) {
+                    (true, _) => dials,
+                    (false, true) => misses,
+                    (false, false) => dies,
+                };
+                let turns = *link.turns.get_or_insert(now + wait);
+                if now >= turns {
+                    *link = Link {
+                        reaches: can,
+                        turns: None,
+                        name,
+                    };
+                }
+            }
+            let link = self.links[host][other];
+            if let (true, Some(name)) = (link.reaches, link.name) {
+                reached.insert(name);
+                if let (true, Some(theirs)) = (alive, self.hosts[other].process.as_ref()) {
+                    let view = theirs.member.view();
+                    if newest
+                        .as_ref()
+                        .is_none_or(|newest| newest.version < view.version)
+                    {
+                        newest = Some(view.clone());
+                    }
+                }
+            }
+        }
+        let shows = self.below(2) == 0;
+        if let Some(process) = &mut self.hosts[host].process {
+            reached.retain(|name| process.member.view().member(*name).is_some());
+            process.member.links(reached);
+            match newest {
+                Some(view) if shows => process.member.shown(view),
+                Some(view) => process.member.told(view.version),
+                None => {}
+            }
+        }
+    }
+
+    fn act(&mut self, number: usize) {
+        let now = self.now;
+        let host = &mut self.hosts[number];
+        let Some(process) = &mut host.process else {
+            return;
+        };
+        process.member.now(now.as_millis() as i64);
+        match process.member.standing() {
+            Standing::Draining => {
+                if now - *process.drained.get_or_insert(now) > ms(2_000) {
+                    process.member.leave();
+                }
+            }
+            standing @ (Standing::PutOut | Standing::Left | Standing::Refused(_)) => {
+                let lived = now - process.born;
+                host.process = None;
+                if !host.held {
+                    host.starts = Some(now + host.backoff.pause(lived));
+                }
+                self.put_outs += usize::from(standing == Standing::PutOut);
+                if let Standing::Refused(why) = standing {
+                    self.refusals.push(why);
+                }
+                return;
+            }
+            _ => {}
+        }
+        if now < process.member.wake() {
+            return;
+        }
+        let (name, asked) = (process.member.name(), process.member.step(now));
+        match asked {
+            Some(ask) => {
+                assert_eq!(process.flight, None, "one ask at a time");
+                self.asks += 1;
+                process.flight = Some((self.asks, now + TIMEOUT));
+                self.send(number, name, ask);
+            }
+            None => assert!(process.member.wake() > now, "{number} is not busy: {self}"),
+        }
+    }
+
+    fn send(&mut self, host: usize, name: NodeName, ask: Ask) {
+        let fault = self.faults.iter().find_map(|fault| match *fault {
+            Fault::Store(None, fault) => Some(fault),
+            Fault::Store(Some(one), fault) if one == host => Some(fault),
+            _ => None,
+        });
+        let fault = match fault {
+            Some(StoreFault::Any) => {
+                let fates = [
+                    StoreFault::Away,
+                    StoreFault::Unheard,
+                    StoreFault::Late,
+                    StoreFault::Slow,
+                ];
+                fates.get(self.below(6) as usize).copied()
+            }
+            fault => fault,
+        };
+        let (wait, heard) = match fault {
+            Some(StoreFault::Away) => return,
+            Some(StoreFault::Unheard) => (10 + self.below(1_000), false),
+            Some(StoreFault::Late) => (self.below(5_000), false),
+            Some(StoreFault::Slow) => (10 + self.below(890), true),
+            Some(StoreFault::Any) | None => (5 + self.below(60), true),
+        };
+        self.store.queue.push(Op {
+            id: self.asks,
+            ask,
+            name,
+            at: self.now + ms(wait),
+            heard,
+        });
+    }
+
+    // --- the promises
+
+    fn check(&mut self) {
+        let mut owned: Vec<Option<NodeName>> = vec![None; usize::from(crate::SHARDS)];
+        for host in &mut self.hosts {
+            let Some(process) = &mut host.process else {
+                continue;
+            };
+            let view = process.member.view();
+            let (name, version) = (process.member.name(), view.version);
+            if version == 0 {
+                continue;
+            }
+            // All who know a version name the same owners by it.
+            if process.owns.0 != version {
+                let mut members: Vec<_> = view.members.iter().map(|m| (m.name, m.state)).collect();
+                members.sort_by_key(|(name, _)| *name);
+                let (first, placement) = self
+                    .owners
+                    .entry(version)
+                    .or_insert_with(|| (members.clone(), Placement::of(view)));
+                assert_eq!(*first, members, "version {version} as {name} has it");
+                let mine = |shard| placement.owner(shard) == Some(name);
+                process.owns = (version, Some(Shard::all().map(mine).collect()));
+            }
+            if !process.member.lease_holds(self.now) {
+                continue;
+            }
+            // Who holds a lease acts by the newest version, or by one that was replaced less
+            // than a lease ago, which is what a new owner waits for.
+            if let Some(replaced) = self.store.replaced.get(&version) {
+                assert!(
+                    self.now < *replaced + LEASE,
+                    "{name} holds a lease by version {version}, replaced {:?} ago",
+                    self.now - *replaced
+                );
+                continue;
+            }
+            // One owner at a time by the newest version.
+            for (shard, owns) in process.owns.1.iter().flatten().enumerate() {
+                if *owns {
+                    let other = owned[shard].replace(name);
+                    assert_eq!(other, None, "{name} owns shard {shard} too");
+                }
+            }
+        }
+    }
+
+    /// Whether the cluster has settled: the members that are up run, act by the newest version,
+    /// hold their leases and all reach each other, and there is one.
+    pub fn settled(&self) -> bool {
+        let up: Vec<usize> = self.up();
+        let rows = self.store.rows.values();
+        let counted = rows.filter(|row| row.state != MemberState::Joining).count();
+        !up.is_empty()
+            && up.len() == counted
+            && up.iter().all(|&one| {
+                let member = &self.process(one).member;
+                member.view().version == self.store.version && member.lease_holds(self.now)
+            })
+            && up.iter().all(|&one| {
+                let both = |other: usize| {
+                    other == one || self.links[one][other].reaches && self.connected(one, other)
+                };
+                up.iter().all(|&other| both(other))
+            })
+    }
+
+    /// The hosts whose process is up.
+    pub fn up(&self) -> Vec<usize> {
+        let is_up = |host: &usize| {
+            let process = self.hosts[*host].process.as_ref();
+            process.is_some_and(|process| {
+                let row = self.store.rows.get(&process.member.name());
+                process.member.standing() == Standing::Up
+                    && row.is_some_and(|row| row.state == MemberState::Up)
+            })
+        };
+        (0..self.hosts.len()).filter(is_up).collect()
+    }
+
+    /// Whether all hosts are up and settled.
+    pub fn whole(&self) -> bool {
+        self.up().len() == self.hosts.len() && self.settled()
+    }
+
+    pub fn version(&self) -> u64 {
+        self.store.version
+    }
+
+    fn process(&self, host: usize) -> &Process {
+        self.hosts[host].process.as_ref().unwrap()
+    }
+
+    pub fn name(&self, host: usize) -> NodeName {
+        self.process(host).member.name()
+    }
+
+    pub fn standing(&self, host: usize) -> Option<Standing> {
+        let process = self.hosts[host].process.as_ref();
+        process.map(|process| process.member.standing())
+    }
+
+    /// Who was taken out of the view by another one.
+    pub fn taken(&self) -> &[NodeName] {
+        &self.store.put_out
+    }
+}
+
+impl std::fmt::Display for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(
+            f,
+            "at {:?}, version {}, {:?}",
+            self.now, self.store.version, self.faults
+        )?;
+        for row in self.store.rows.values() {
+            let reaches: Vec<String> = row.reaches.iter().map(NodeName::to_string).collect();
+            writeln!(
+                f,
+                "  row {} {:?} {} {reaches:?}",
+                row.name, row.state, row.renewals
+            )?;
+        }
+        for (number, host) in self.hosts.iter().enumerate() {
+            let process = host.process.as_ref().map(|p| {
+                let lease = p.member.lease_holds(self.now);
+                (
+                    p.member.name().to_string(),
+                    p.member.standing(),
+                    p.member.view().version,
+                    lease,
+                )
+            });
+            writeln!(f, "  host {number} paused {} {process:?}", host.paused)?;
+        }
+        Ok(())
+    }
+}
