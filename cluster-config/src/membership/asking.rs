@@ -2,7 +2,8 @@
 
 use super::entry::{Entry, entry};
 use super::{
-    Ask, FRESH, Flight, Membership, Phase, RENEW, RENEW_OPEN, Standing, Wish, comes_up, who_goes,
+    Ask, FRESH, Flight, LEASE, Membership, Phase, RENEW, RENEW_OPEN, RETRY, Standing, Wish,
+    comes_up, who_goes,
 };
 use crate::{Member, MemberState, NodeName};
 use std::time::Duration;
@@ -24,8 +25,8 @@ impl Membership {
         let renew = self
             .renewed
             .map_or(Duration::ZERO, |renewed| renewed + self.every());
-        let ripe = self.doubts.ripe().unwrap_or(Duration::MAX);
-        self.retry.max(renew.min(ripe))
+        let look = self.looks().unwrap_or(Duration::MAX);
+        self.retry.max(renew.min(look))
     }
 
     /// The next question to the store, if one is due and none is under way. `at` must not be
@@ -87,8 +88,20 @@ impl Membership {
             let version = self.view.version;
             return Some(Ask::Renew { version, row });
         }
-        let ripe = self.doubts.ripe().is_some_and(|ripe| at >= ripe);
-        ripe.then_some(Ask::Read)
+        let look = self.looks().is_some_and(|look| at >= look);
+        look.then_some(Ask::Read)
+    }
+
+    /// When rows are needed to judge somebody.
+    fn looks(&self) -> Option<Duration> {
+        let silent = self.silence.due().filter(|due| self.able(*due));
+        self.doubts.ripe().into_iter().chain(silent).min()
+    }
+
+    /// Whether this member has just been able to write, so that who is silent then is silent by
+    /// its own fault.
+    pub(super) fn able(&self, at: Duration) -> bool {
+        at + LEASE <= self.lease_until + RENEW + RETRY
     }
 
     /// What follows from rows that were just read, asked for at this time.

@@ -69,7 +69,8 @@ impl Membership {
         self.see(&view);
         self.view = view;
         // Others are only found silent while this member itself is able to write.
-        if std::mem::take(&mut self.look) || self.phase == Phase::Entering {
+        self.look = false;
+        if self.able(flight.asked) || self.phase == Phase::Entering {
             self.silence.look(&self.view, flight.asked, at);
         }
         self.doubt();

@@ -60,6 +60,12 @@ impl Silence {
         }
     }
 
+    /// When the next look may find somebody silent.
+    pub fn due(&self) -> Option<Duration> {
+        let silent = self.heard.values().map(|heard| heard.silent).max()?;
+        Some(self.looked? + LEASE.saturating_sub(silent))
+    }
+
     /// Whether it has been silent for longer than any lease lasts.
     pub fn is_silent(&self, name: NodeName) -> bool {
         self.heard

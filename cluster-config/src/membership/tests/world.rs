@@ -2,9 +2,13 @@
 //! be away, lose answers, or do late what it was asked. Time goes in steps of [`TICK`], and the
 //! promises are checked after every one.
 
+mod promises;
+mod store;
+
+use crate::Backoff;
 use crate::membership::*;
-use crate::{Backoff, Placement, Shard};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use store::{Op, Store};
 
 pub const TICK: Duration = Duration::from_millis(50);
 
@@ -49,88 +53,11 @@ pub enum Fault {
     Store(Option<usize>, StoreFault),
 }
 
-struct Op {
-    id: u64,
-    ask: Ask,
-    name: NodeName,
-    at: Duration,
-    heard: bool,
-}
-
-/// A linearizable store.
-#[derive(Default)]
-struct Store {
-    version: u64,
-    rows: BTreeMap<NodeName, Member>,
-    /// When each version was replaced by the next.
-    replaced: HashMap<u64, Duration>,
-    queue: Vec<Op>,
-    answers: HashMap<u64, Answer>,
-    /// Who was taken out by another one.
-    put_out: Vec<NodeName>,
-}
-
-impl Store {
-    fn view(&self) -> View {
-        View {
-            version: self.version,
-            members: self.rows.values().cloned().collect(),
-        }
-    }
-
-    fn run(&mut self, now: Duration) {
-        self.queue.sort_by_key(|op| op.at);
-        while self.queue.first().is_some_and(|op| op.at <= now) {
-            let op = self.queue.remove(0);
-            let answer = self.apply(op.ask, op.name, now);
-            if op.heard {
-                self.answers.insert(op.id, answer);
-            }
-        }
-    }
-
-    fn apply(&mut self, ask: Ask, name: NodeName, now: Duration) -> Answer {
-        match ask {
-            Ask::Read => Answer::Rows(self.view()),
-            Ask::Renew { version, row } => {
-                if version != self.version || !self.rows.contains_key(&row.name) {
-                    return Answer::Newer(self.version);
-                }
-                assert_eq!(
-                    row.state, self.rows[&row.name].state,
-                    "a renewal changes no state"
-                );
-                self.rows.insert(row.name, row);
-                Answer::Done
-            }
-            Ask::Change { version, put, take } => {
-                if version != self.version {
-                    return Answer::Newer(self.version);
-                }
-                self.replaced.insert(version, now);
-                self.version += 1;
-                for gone in take {
-                    assert!(self.rows.remove(&gone).is_some(), "{gone} was no member");
-                    if gone != name {
-                        self.put_out.push(gone);
-                    }
-                }
-                if let Some(row) = put {
-                    assert_eq!(row.name, name, "a member writes its own row");
-                    self.rows.insert(row.name, row);
-                }
-                Answer::Done
-            }
-        }
-    }
-}
-
 struct Process {
     member: Membership,
     born: Duration,
     flight: Option<(u64, Duration)>,
     drained: Option<Duration>,
-    owns: (u64, Option<Vec<bool>>),
 }
 
 #[derive(Default)]
@@ -162,7 +89,8 @@ pub struct World {
     pub addresses: Vec<String>,
     pub put_outs: usize,
     pub refusals: Vec<String>,
-    owners: HashMap<u64, (Vec<(NodeName, MemberState)>, Placement)>,
+    versions: HashMap<u64, Vec<(NodeName, MemberState)>>,
+    holders: HashSet<(u64, Vec<NodeName>)>,
 }
 
 impl World {
@@ -187,7 +115,8 @@ impl World {
                 .collect(),
             put_outs: 0,
             refusals: Vec::new(),
-            owners: HashMap::new(),
+            versions: HashMap::new(),
+            holders: HashSet::new(),
         }
     }
 
@@ -304,7 +233,6 @@ impl World {
             born: now,
             flight: None,
             drained: None,
-            owns: (0, None),
         });
     }
 
@@ -327,9 +255,10 @@ impl World {
 
     fn link(&mut self, host: usize) {
         let now = self.now;
-        let Some(mine) = self.hosts[host].process.as_ref().map(|p| p.member.name()) else {
+        let Some(process) = &self.hosts[host].process else {
             return;
         };
+        let (mine, version) = (process.member.name(), process.member.view().version);
         let (mut reached, mut newest) = (BTreeSet::new(), None::<View>);
         for other in 0..self.hosts.len() {
             let theirs = self.hosts[other].process.as_ref();
@@ -364,11 +293,15 @@ impl World {
             let link = self.links[host][other];
             if let (true, Some(name)) = (link.reaches, link.name) {
                 reached.insert(name);
-                if let (true, Some(theirs)) = (alive, self.hosts[other].process.as_ref()) {
+                // Who puts a member out shows it so before the link ends.
+                let hears = self.connected(host, other) && !self.hosts[other].paused;
+                if let (true, Some(theirs)) = (hears, self.hosts[other].process.as_ref()) {
                     let view = theirs.member.view();
-                    if newest
-                        .as_ref()
-                        .is_none_or(|newest| newest.version < view.version)
+                    let newer = view.version > version;
+                    if newer
+                        && newest
+                            .as_ref()
+                            .is_none_or(|newest| newest.version < view.version)
                     {
                         newest = Some(view.clone());
                     }
@@ -380,7 +313,7 @@ impl World {
             reached.retain(|name| process.member.view().member(*name).is_some());
             process.member.links(reached);
             match newest {
-                Some(view) if shows => process.member.shown(view),
+                Some(view) if shows || view.member(mine).is_none() => process.member.shown(view),
                 Some(view) => process.member.told(view.version),
                 None => {}
             }
@@ -396,7 +329,8 @@ impl World {
         process.member.now(now.as_millis() as i64);
         match process.member.standing() {
             Standing::Draining => {
-                if now - *process.drained.get_or_insert(now) > ms(2_000) {
+                let since = *process.drained.get_or_insert(now);
+                if now - since > ms(2_000) {
                     process.member.leave();
                 }
             }
@@ -461,144 +395,5 @@ impl World {
             at: self.now + ms(wait),
             heard,
         });
-    }
-
-    // --- the promises
-
-    fn check(&mut self) {
-        let mut owned: Vec<Option<NodeName>> = vec![None; usize::from(crate::SHARDS)];
-        for host in &mut self.hosts {
-            let Some(process) = &mut host.process else {
-                continue;
-            };
-            let view = process.member.view();
-            let (name, version) = (process.member.name(), view.version);
-            if version == 0 {
-                continue;
-            }
-            // All who know a version name the same owners by it.
-            if process.owns.0 != version {
-                let mut members: Vec<_> = view.members.iter().map(|m| (m.name, m.state)).collect();
-                members.sort_by_key(|(name, _)| *name);
-                let (first, placement) = self
-                    .owners
-                    .entry(version)
-                    .or_insert_with(|| (members.clone(), Placement::of(view)));
-                assert_eq!(*first, members, "version {version} as {name} has it");
-                let mine = |shard| placement.owner(shard) == Some(name);
-                process.owns = (version, Some(Shard::all().map(mine).collect()));
-            }
-            if !process.member.lease_holds(self.now) {
-                continue;
-            }
-            // Who holds a lease acts by the newest version, or by one that was replaced less
-            // than a lease ago, which is what a new owner waits for.
-            if let Some(replaced) = self.store.replaced.get(&version) {
-                assert!(
-                    self.now < *replaced + LEASE,
-                    "{name} holds a lease by version {version}, replaced {:?} ago",
-                    self.now - *replaced
-                );
-                continue;
-            }
-            // One owner at a time by the newest version.
-            for (shard, owns) in process.owns.1.iter().flatten().enumerate() {
-                if *owns {
-                    let other = owned[shard].replace(name);
-                    assert_eq!(other, None, "{name} owns shard {shard} too");
-                }
-            }
-        }
-    }
-
-    /// Whether the cluster has settled: the members that are up run, act by the newest version,
-    /// hold their leases and all reach each other, and there is one.
-    pub fn settled(&self) -> bool {
-        let up: Vec<usize> = self.up();
-        let rows = self.store.rows.values();
-        let counted = rows.filter(|row| row.state != MemberState::Joining).count();
-        !up.is_empty()
-            && up.len() == counted
-            && up.iter().all(|&one| {
-                let member = &self.process(one).member;
-                member.view().version == self.store.version && member.lease_holds(self.now)
-            })
-            && up.iter().all(|&one| {
-                let both = |other: usize| {
-                    other == one || self.links[one][other].reaches && self.connected(one, other)
-                };
-                up.iter().all(|&other| both(other))
-            })
-    }
-
-    /// The hosts whose process is up.
-    pub fn up(&self) -> Vec<usize> {
-        let is_up = |host: &usize| {
-            let process = self.hosts[*host].process.as_ref();
-            process.is_some_and(|process| {
-                let row = self.store.rows.get(&process.member.name());
-                process.member.standing() == Standing::Up
-                    && row.is_some_and(|row| row.state == MemberState::Up)
-            })
-        };
-        (0..self.hosts.len()).filter(is_up).collect()
-    }
-
-    /// Whether all hosts are up and settled.
-    pub fn whole(&self) -> bool {
-        self.up().len() == self.hosts.len() && self.settled()
-    }
-
-    pub fn version(&self) -> u64 {
-        self.store.version
-    }
-
-    fn process(&self, host: usize) -> &Process {
-        self.hosts[host].process.as_ref().unwrap()
-    }
-
-    pub fn name(&self, host: usize) -> NodeName {
-        self.process(host).member.name()
-    }
-
-    pub fn standing(&self, host: usize) -> Option<Standing> {
-        let process = self.hosts[host].process.as_ref();
-        process.map(|process| process.member.standing())
-    }
-
-    /// Who was taken out of the view by another one.
-    pub fn taken(&self) -> &[NodeName] {
-        &self.store.put_out
-    }
-}
-
-impl std::fmt::Display for World {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        writeln!(
-            f,
-            "at {:?}, version {}, {:?}",
-            self.now, self.store.version, self.faults
-        )?;
-        for row in self.store.rows.values() {
-            let reaches: Vec<String> = row.reaches.iter().map(NodeName::to_string).collect();
-            writeln!(
-                f,
-                "  row {} {:?} {} {reaches:?}",
-                row.name, row.state, row.renewals
-            )?;
-        }
-        for (number, host) in self.hosts.iter().enumerate() {
-            let process = host.process.as_ref().map(|p| {
-                let lease = p.member.lease_holds(self.now);
-                (
-                    p.member.name().to_string(),
-                    p.member.standing(),
-                    p.member.view().version,
-                    lease,
-                )
-            });
-            writeln!(f, "  host {number} paused {} {process:?}", host.paused)?;
-        }
-        Ok(())
     }
 }
