@@ -13,12 +13,14 @@ mod doubts;
 mod entry;
 mod hearing;
 mod judge;
+mod nows;
 mod silence;
 
 pub use judge::{comes_up, live, who_goes};
 
 use crate::{Member, MemberState, NodeName, View};
 use doubts::Doubts;
+use nows::Nows;
 use silence::Silence;
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
@@ -137,9 +139,11 @@ pub struct Membership {
     silence: Silence,
     doubts: Doubts,
     flight: Option<Flight>,
+    /// What its last renewal is good for.
     lease_until: Duration,
-    highest_now: i64,
-    written_now: i64,
+    /// The rows it knows were asked for at this time.
+    seen: Duration,
+    nows: Nows,
     /// The last renewal was asked for at this time; none if it came to nothing.
     renewed: Option<Duration>,
     /// A renewal was done that no rows were read after.
@@ -159,8 +163,7 @@ impl Membership {
     pub fn new(me: Member, envelopes: RangeInclusive<u16>) -> Self {
         Membership {
             envelopes,
-            highest_now: me.now,
-            written_now: i64::MIN,
+            nows: Nows::new(me.now),
             me,
             phase: Phase::Entering,
             wish: Wish::Stay,
@@ -173,6 +176,7 @@ impl Membership {
             doubts: Doubts::default(),
             flight: None,
             lease_until: Duration::ZERO,
+            seen: Duration::ZERO,
             renewed: None,
             look: false,
             unsure: true,
@@ -207,11 +211,12 @@ impl Membership {
         }
     }
 
-    /// Until when its lease holds; in the past if it has none.
+    /// Until when its lease holds; in the past if it has none. It needs a renewal and a look at
+    /// the others' rows, both asked for less than [`LEASE`] ago.
     pub fn lease_until(&self) -> Duration {
         match self.phase {
             Phase::Over(_) => Duration::ZERO,
-            _ => self.lease_until,
+            _ => self.lease_until.min(self.seen + LEASE),
         }
     }
 
@@ -238,14 +243,16 @@ impl Membership {
             && !others().any(|other| self.reached.contains(&other.name))
     }
 
-    /// The highest `now` seen in any row: no member's is below it.
+    /// The highest `now` of all rows. This member's own has to be raised to it after each answer
+    /// and before anything else: nobody who holds a lease has one below what is settled.
     pub fn highest_now(&self) -> i64 {
-        self.highest_now
+        self.nows.highest()
     }
 
-    /// The `now` that stands in its own row: up to there a correction forward may be used.
-    pub fn written_now(&self) -> i64 {
-        self.written_now
+    /// A `now` that everybody's who holds a lease has passed; none before this member has had
+    /// its row for a lease's time. No message is sent by it, and `low` follows from it alone.
+    pub fn settled_now(&self) -> Option<i64> {
+        self.nows.settled()
     }
 
     fn state(&self) -> Option<MemberState> {

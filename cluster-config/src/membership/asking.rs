@@ -190,7 +190,7 @@ impl Membership {
         self.me.state = state;
         self.me.renewals += 1;
         self.me.reaches = self.reached.clone();
-        self.me.now = self.me.now.max(self.highest_now);
+        self.me.now = self.me.now.max(self.nows.highest());
         self.me.clone()
     }
 
@@ -202,10 +202,13 @@ impl Membership {
         }
     }
 
-    fn take(&self, take: Vec<NodeName>) -> Ask {
+    /// Takes members out. Its own row is written with it, so that the highest `now` stays in a row
+    /// when the one who wrote it goes.
+    fn take(&mut self, take: Vec<NodeName>) -> Ask {
+        let stays = self.state().filter(|_| !take.contains(&self.me.name));
         Ask::Change {
             version: self.view.version,
-            put: None,
+            put: stays.map(|state| self.compose(state)),
             take,
         }
     }

@@ -18,6 +18,7 @@ impl Membership {
                 self.lease_until = self.lease_until.max(asked + LEASE);
                 self.look = true;
                 self.doubts.wrote(at, true);
+                self.nows.stands(row.now, asked, at);
                 self.wrote(row);
             }
             // A peer has shown what came of it, and perhaps of more.
@@ -40,6 +41,9 @@ impl Membership {
                 if matches!(ask, Ask::Renew { .. }) {
                     self.renewed = None;
                     self.doubts.wrote(at, false);
+                }
+                if ask != Ask::Read && answer == Answer::Failed {
+                    self.nows.unheard(at);
                 }
                 // A change that may have been done, or a version that may be newer: read first.
                 self.unsure |= !matches!(ask, Ask::Renew { .. }) || answer != Answer::Failed;
@@ -67,6 +71,10 @@ impl Membership {
             _ => {}
         }
         self.see(&view);
+        if let Some(mine) = view.member(self.me.name) {
+            self.nows.stands(mine.now, flight.asked, at);
+        }
+        self.seen = flight.asked;
         self.view = view;
         // Others are only found silent while this member itself is able to write.
         self.look = false;
@@ -164,18 +172,15 @@ impl Membership {
 
     /// Its row was written: the view has it without reading.
     fn wrote(&mut self, row: Member) {
-        self.written_now = self.written_now.max(row.now);
-        self.highest_now = self.highest_now.max(row.now);
+        self.nows.saw(row.now);
         self.view.members.retain(|member| member.name != row.name);
         self.view.members.push(row);
         self.doubt();
     }
 
     fn see(&mut self, view: &View) {
-        let highest = view.members.iter().map(|member| member.now).max();
-        self.highest_now = self.highest_now.max(highest.unwrap_or(i64::MIN));
-        if let Some(mine) = view.member(self.me.name) {
-            self.written_now = self.written_now.max(mine.now);
+        for member in &view.members {
+            self.nows.saw(member.now);
         }
     }
 }

@@ -8,10 +8,6 @@ use crate::{NodeName, View};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// After a longer time without a look all silence is forgotten: the store was away, or this
-/// member was. It allows for one renewal that failed.
-const GAP: Duration = Duration::from_secs(4);
-
 /// For how long each member's renewals have been seen unchanged.
 #[derive(Debug, Clone, Default)]
 pub struct Silence {
@@ -29,33 +25,24 @@ struct Heard {
 impl Silence {
     /// Looks at rows which were asked for and answered then.
     pub fn look(&mut self, view: &View, asked: Duration, answered: Duration) {
-        let gap = match self.looked.replace(answered) {
-            // A gap is counted as one renewal missed at most: those who renew again after an
-            // outage need the time to do so.
-            Some(last) if asked.saturating_sub(last) <= GAP => {
-                Some(asked.saturating_sub(last).min(RENEW))
-            }
-            _ => None,
-        };
+        // However long ago the last look was, it counts as one renewal missed at most: those who
+        // renew again after an outage need the time to do so.
+        let last = self.looked.replace(answered).unwrap_or(asked);
+        let gap = asked.saturating_sub(last).min(RENEW);
         let before = std::mem::take(&mut self.heard);
         for member in &view.members {
             let renewals = member.renewals;
-            let heard = match (before.get(&member.name), gap) {
-                (Some(heard), _) if heard.renewals != renewals => Heard {
-                    renewals,
-                    silent: Duration::ZERO,
-                    spoke: true,
-                },
-                (Some(heard), Some(gap)) => Heard {
-                    silent: heard.silent + gap,
-                    ..*heard
-                },
-                (heard, _) => Heard {
-                    renewals,
-                    silent: Duration::ZERO,
-                    spoke: heard.is_some_and(|heard| heard.spoke),
-                },
+            let mut heard = Heard {
+                renewals,
+                silent: Duration::ZERO,
+                spoke: false,
             };
+            if let Some(before) = before.get(&member.name) {
+                heard.spoke = before.spoke || before.renewals != renewals;
+                if before.renewals == renewals {
+                    heard.silent = before.silent + gap;
+                }
+            }
             self.heard.insert(member.name, heard);
         }
     }

@@ -13,14 +13,19 @@ fn hosts() -> impl Strategy<Value = usize> {
     2usize..=5
 }
 
+/// Faults in which all hosts are treated alike.
 fn store_fault() -> impl Strategy<Value = StoreFault> {
     prop_oneof![
         Just(StoreFault::Away),
         Just(StoreFault::Unheard),
         Just(StoreFault::Late),
+        Just(StoreFault::ReadOnly),
         Just(StoreFault::Slow),
-        Just(StoreFault::Any),
     ]
+}
+
+fn any_store_fault() -> impl Strategy<Value = StoreFault> {
+    prop_oneof![5 => store_fault(), 1 => Just(StoreFault::Any)]
 }
 
 /// Any fault to hosts 0 to 4; those there are not are folded onto those there are.
@@ -33,7 +38,8 @@ fn fault() -> impl Strategy<Value = Fault> {
         4 => (0usize..5).prop_map(Fault::Pause),
         2 => (0usize..5).prop_map(Fault::Kill),
         1 => (0usize..5).prop_map(Fault::Drain),
-        3 => (prop::option::weighted(0.7, 0usize..5), store_fault())
+        2 => (0usize..5, 0i64..300_000).prop_map(|(host, by)| Fault::Jump(host, by)),
+        3 => (prop::option::weighted(0.7, 0usize..5), any_store_fault())
             .prop_map(|(host, fault)| Fault::Store(host, fault)),
     ]
 }
@@ -50,6 +56,7 @@ fn fold(fault: Fault, hosts: usize) -> Option<Fault> {
         Fault::Pause(host) => Fault::Pause(fold(host)),
         Fault::Kill(host) => Fault::Kill(fold(host)),
         Fault::Drain(host) => Fault::Drain(fold(host)),
+        Fault::Jump(host, by) => Fault::Jump(fold(host), by),
         Fault::Store(host, fault) => Fault::Store(host.map(fold), fault),
     })
 }
@@ -131,15 +138,14 @@ proptest! {
     fn nobody_is_put_out_while_members_and_links_are_well(
         hosts in hosts(),
         seed: u64,
-        faults in prop::collection::vec((100u64..15_000, 100u64..15_000, 0usize..4), 0..6),
+        faults in prop::collection::vec((100u64..15_000, 100u64..15_000, store_fault()), 0..6),
     ) {
         let mut world = World::new(hosts, seed);
         world.until(ms(15_000), "up", World::whole);
         let version = world.version();
         for (pause, length, fault) in faults {
             world.run(ms(pause));
-            let kinds = [StoreFault::Away, StoreFault::Unheard, StoreFault::Late, StoreFault::Slow];
-            let fault = Fault::Store(None, kinds[fault]);
+            let fault = Fault::Store(None, fault);
             world.begin(fault.clone());
             world.run(ms(length));
             world.end(&fault);

@@ -55,6 +55,8 @@ fn a_lease_lasts_from_when_the_renewal_was_asked_for() {
     let (version, _) = renewal(&mut member, 100);
     assert_eq!(version, 5);
     member.answered(at(1_100), Answer::Done);
+    assert_eq!(member.step(at(1_100)), Some(Ask::Read));
+    member.answered(at(1_200), Answer::Rows(view(5, &[up(1, &[])])));
     assert_eq!(member.lease_until(), at(6_100));
     assert!(member.lease_holds(at(6_099)) && !member.lease_holds(at(6_100)));
 }
@@ -182,17 +184,65 @@ fn no_members_now_is_below_the_highest_in_any_row() {
     let mut other = up(2, &[]);
     other.now = 50_000;
     let mut member = entered(up(1, &[]), &[other]);
+    assert_eq!(member.highest_now(), 50_000);
     member.now(40_000);
     assert_eq!(renewal(&mut member, 0).1.now, 50_000);
     member.answered(at(10), Answer::Failed);
-    assert!(member.written_now() < 50_000);
     member.now(60_000);
     assert_eq!(renewal(&mut member, 1_000).1.now, 60_000);
     member.answered(at(1_010), Answer::Done);
+    assert_eq!((member.highest_now(), member.settled_now()), (60_000, None));
+}
+
+#[test]
+fn a_lease_needs_a_look_at_the_rows_too() {
+    let mut member = entered(up(1, &[]), &[]);
+    assert_eq!(member.step(at(5_000)), Some(Ask::Read), "it slept");
+    member.answered(at(5_010), Answer::Failed);
+    let rows = View {
+        version: 6,
+        members: vec![up(1, &[])],
+    };
+    member.shown(rows);
+    assert_eq!(member.step(at(5_600)), Some(Ask::Read), "before it renews");
+    member.answered(at(5_610), Answer::Rows(view(6, &[up(1, &[])])));
+    renewal(&mut member, 5_610);
+    member.answered(at(5_620), Answer::Done);
+    assert_eq!(member.lease_until(), at(11_600));
+}
+
+#[test]
+fn what_a_peer_shows_while_an_ask_is_under_way_is_not_undone_by_its_answer() {
+    // Its own change, and one more.
+    let mut member = entered(joining(2, &[1]), &[up(1, &[2])]);
+    member.links([name(1)].into());
+    let Some(Ask::Change { version: 5, .. }) = member.step(at(0)) else {
+        panic!("{member:?}");
+    };
+    member.shown(view(7, &[up(1, &[2]), up(2, &[1]), joining(3, &[])]));
+    member.answered(at(10), Answer::Done);
+    assert_eq!((member.view().version, member.view().members.len()), (7, 3));
+    assert_eq!(member.step(at(10)), Some(Ask::Read));
+    // Rows that are older than what was shown.
+    member.shown(view(8, &[up(1, &[2]), up(2, &[1])]));
+    member.answered(at(20), Answer::Rows(view(7, &[up(1, &[2]), up(2, &[1])])));
     assert_eq!(
-        (member.highest_now(), member.written_now()),
-        (60_000, 60_000)
+        (member.standing(), member.view().version),
+        (Standing::Up, 8)
     );
+    assert_eq!(member.step(at(20)), Some(Ask::Read));
+    // A version that falls is another store.
+    member.answered(at(30), Answer::Rows(view(1, &[up(2, &[])])));
+    assert_eq!(member.standing(), Standing::PutOut);
+}
+
+#[test]
+fn a_version_that_the_store_does_not_know_is_asked_for_once() {
+    let mut member = entered(up(1, &[]), &[]);
+    member.told(99);
+    assert_eq!(member.step(at(0)), Some(Ask::Read));
+    member.answered(at(10), Answer::Rows(view(5, &[up(1, &[])])));
+    renewal(&mut member, 10);
 }
 
 #[test]

@@ -47,13 +47,15 @@ fn all_killed_and_started_again_come_up() {
 #[test]
 fn a_killed_member_is_put_out_in_two_seconds() {
     for seed in SEEDS {
-        let mut world = cluster(3, seed);
-        let name = world.name(1);
-        world.begin(Fault::Kill(1));
-        world.until(ms(2_100), "out", |world| {
-            world.taken() == [name] && world.settled()
-        });
-        assert_eq!(world.up(), [0, 2]);
+        for (hosts, killed) in [(2, 0), (2, 1), (3, 0), (3, 1)] {
+            let mut world = cluster(hosts, seed);
+            let name = world.name(killed);
+            world.begin(Fault::Kill(killed));
+            world.until(ms(2_100), "out", |world| {
+                world.taken() == [name] && world.settled()
+            });
+            assert_eq!(world.up().len(), hosts - 1);
+        }
     }
 }
 
@@ -137,6 +139,23 @@ fn two_that_a_third_reaches_lose_the_younger_one_while_the_cut_lasts() {
             );
             world.end(&cut);
             world.until(ms(5_000), "whole", World::whole);
+        }
+    }
+}
+
+#[test]
+fn a_slow_store_makes_nobody_take_another_for_dead() {
+    for seed in SEEDS {
+        for lone in [0, 1, 2] {
+            let mut world = cluster(3, seed);
+            world.begin(Fault::Store(None, StoreFault::Slow));
+            let others: Vec<usize> = (0..3).filter(|host| *host != lone).collect();
+            for &other in &others {
+                world.begin(Fault::CutBoth(lone, other));
+            }
+            world.until(ms(15_000), "settled", |world| {
+                world.up() == others && world.current()
+            });
         }
     }
 }

@@ -28,6 +28,8 @@ pub enum StoreFault {
     Unheard,
     /// It is done up to five seconds later, when the host has given up.
     Late,
+    /// It can be read, and is not written.
+    ReadOnly,
     /// It takes up to 900 ms.
     Slow,
     /// Each ask has one of these fates, or none.
@@ -49,6 +51,8 @@ pub enum Fault {
     Kill(usize),
     /// A process drains, leaves, and comes back when the fault ends.
     Drain(usize),
+    /// A clock is set forward by as many milliseconds.
+    Jump(usize, i64),
     /// The store, for one host or for all.
     Store(Option<usize>, StoreFault),
 }
@@ -58,6 +62,7 @@ struct Process {
     born: Duration,
     flight: Option<(u64, Duration)>,
     drained: Option<Duration>,
+    ahead: i64,
 }
 
 #[derive(Default)]
@@ -130,6 +135,11 @@ impl World {
     pub fn begin(&mut self, fault: Fault) {
         match fault {
             Fault::Pause(host) => self.hosts[host].paused = true,
+            Fault::Jump(host, by) => {
+                if let Some(process) = &mut self.hosts[host].process {
+                    process.ahead += by;
+                }
+            }
             Fault::Kill(host) => {
                 self.hosts[host].process = None;
                 self.hosts[host].starts = None;
@@ -212,7 +222,7 @@ impl World {
     }
 
     fn start(&mut self, number: usize) {
-        let now = self.now;
+        let (now, ahead) = (self.now, self.below(300_000) as i64);
         let host = &mut self.hosts[number];
         if host.process.is_some() || host.starts.is_none_or(|at| at > now) {
             return;
@@ -233,6 +243,7 @@ impl World {
             born: now,
             flight: None,
             drained: None,
+            ahead,
         });
     }
 
@@ -326,7 +337,9 @@ impl World {
         let Some(process) = &mut host.process else {
             return;
         };
-        process.member.now(now.as_millis() as i64);
+        // A clock that is apart, or jumps, is at least never below what it has seen.
+        let clock = now.as_millis() as i64 + process.ahead;
+        process.member.now(clock.max(process.member.highest_now()));
         match process.member.standing() {
             Standing::Draining => {
                 let since = *process.drained.get_or_insert(now);
@@ -383,10 +396,11 @@ impl World {
         };
         let (wait, heard) = match fault {
             Some(StoreFault::Away) => return,
+            Some(StoreFault::ReadOnly) if ask != Ask::Read => return,
             Some(StoreFault::Unheard) => (10 + self.below(1_000), false),
             Some(StoreFault::Late) => (self.below(5_000), false),
             Some(StoreFault::Slow) => (10 + self.below(890), true),
-            Some(StoreFault::Any) | None => (5 + self.below(60), true),
+            Some(StoreFault::ReadOnly | StoreFault::Any) | None => (5 + self.below(60), true),
         };
         self.store.queue.push(Op {
             id: self.asks,

@@ -24,6 +24,15 @@ impl World {
             if !member.lease_holds(self.now) {
                 continue;
             }
+            // What one may act by as settled, everybody's `now` has passed who holds a lease.
+            for other in self.hosts.iter().flat_map(|host| &host.process) {
+                let other = &other.member;
+                let acts =
+                    self.store.rows.contains_key(&other.name()) || other.lease_holds(self.now);
+                if let Some(settled) = other.settled_now().filter(|_| acts) {
+                    assert!(settled <= member.highest_now(), "{name}: {settled} {self}");
+                }
+            }
             // Who holds a lease acts by the newest version, or by one that was replaced less
             // than a lease ago, which is what a new owner waits for.
             match self.store.replaced.get(&view.version) {
