@@ -2,8 +2,7 @@
 
 use super::entry::{Entry, entry};
 use super::{
-    Ask, FRESH, Flight, LEASE, Membership, Phase, RENEW, RENEW_OPEN, RETRY, Standing, Wish,
-    comes_up, who_goes,
+    Ask, FRESH, Flight, Membership, Phase, RENEW, RENEW_OPEN, Standing, Wish, comes_up, who_goes,
 };
 use crate::{Member, MemberState, NodeName};
 use std::time::Duration;
@@ -94,14 +93,8 @@ impl Membership {
 
     /// When rows are needed to judge somebody.
     fn looks(&self) -> Option<Duration> {
-        let silent = self.silence.due().filter(|due| self.able(*due));
+        let silent = self.silence.due();
         self.doubts.ripe().into_iter().chain(silent).min()
-    }
-
-    /// Whether this member has just been able to write, so that who is silent then is silent by
-    /// its own fault.
-    pub(super) fn able(&self, at: Duration) -> bool {
-        at + LEASE <= self.lease_until + RENEW + RETRY
     }
 
     /// What follows from rows that were just read, asked for at this time.

@@ -44,6 +44,7 @@ impl Membership {
                 }
                 if ask != Ask::Read && answer == Answer::Failed {
                     self.nows.unheard(at);
+                    self.silence.forget();
                 }
                 // A change that may have been done, or a version that may be newer: read first.
                 self.unsure |= !matches!(ask, Ask::Renew { .. }) || answer != Answer::Failed;
@@ -76,11 +77,8 @@ impl Membership {
         }
         self.seen = flight.asked;
         self.view = view;
-        // Others are only found silent while this member itself is able to write.
         self.look = false;
-        if self.able(flight.asked) || self.phase == Phase::Entering {
-            self.silence.look(&self.view, flight.asked, at);
-        }
+        self.silence.look(&self.view, flight.asked, at);
         self.doubt();
         self.doubts.watch(&self.view, flight.asked, at);
         self.fresh = Some((flight.asked, at));

@@ -1,7 +1,8 @@
 //! Who has stopped renewing.
 //!
-//! Only time counts in which this member was able to see and to write: while the store is away
-//! nobody can renew, and whoever is the first to reach it again must not find all others silent.
+//! While the store is away nobody can renew, and whoever is the first to reach it again must not
+//! find all others silent. So only time counts in which this member itself was able to see and
+//! to write.
 
 use super::{LEASE, RENEW};
 use crate::{NodeName, View};
@@ -44,6 +45,14 @@ impl Silence {
                 }
             }
             self.heard.insert(member.name, heard);
+        }
+    }
+
+    /// This member could not write: nobody else may have been able to, and all have to be heard
+    /// for a lease's time again.
+    pub fn forget(&mut self) {
+        for heard in self.heard.values_mut() {
+            heard.silent = Duration::ZERO;
         }
     }
 

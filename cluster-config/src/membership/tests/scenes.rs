@@ -191,6 +191,28 @@ fn a_member_without_the_store_is_put_out_and_told_so_by_its_peers() {
 }
 
 #[test]
+fn a_store_that_is_only_read_makes_nobody_silent() {
+    for seed in SEEDS {
+        let mut world = cluster(3, seed);
+        let version = world.version();
+        // It is written for an instant in between, too short for all to renew.
+        for length in [1_700, 9_900, 8_000] {
+            let fault = Fault::Store(None, StoreFault::ReadOnly);
+            world.begin(fault.clone());
+            world.run(ms(length));
+            world.end(&fault);
+            world.run(ms(100));
+        }
+        world.until(ms(3_000), "settled", World::settled);
+        assert_eq!(
+            (world.version(), world.taken()),
+            (version, &[][..]),
+            "{world}"
+        );
+    }
+}
+
+#[test]
 fn an_outage_of_the_store_that_is_shorter_than_a_lease_costs_none() {
     for seed in SEEDS {
         let mut world = cluster(3, seed);
