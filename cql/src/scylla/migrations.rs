@@ -28,11 +28,18 @@ pub(super) struct Migration {
 }
 
 /// All of them, oldest first.
-pub(super) const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    name: "001_first.cql",
-    text: include_str!("../../schema/001_first.cql"),
-}];
+pub(super) const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "001_first.cql",
+        text: include_str!("../../schema/001_first.cql"),
+    },
+    Migration {
+        version: 2,
+        name: "002_members.cql",
+        text: include_str!("../../schema/002_members.cql"),
+    },
+];
 
 const KEYSPACE: &str = include_str!("../../schema/keyspace.cql");
 const BOOKKEEPING: &str = include_str!("../../schema/bookkeeping.cql");
