@@ -34,7 +34,7 @@ pub(super) enum Wire {
     Whole,
     /// Connections end, and no new one lasts.
     Cut,
-    /// Connections stay, and nothing comes through.
+    /// Connections stay, and nothing comes through until later, as when the other end is frozen.
     Hung,
 }
 
@@ -136,12 +136,11 @@ async fn requests(
     mut to: OwnedWriteHalf,
     trap: Arc<Mutex<Option<Trap>>>,
     lost: Arc<Mutex<Vec<[u8; 2]>>>,
-    wire: watch::Receiver<Wire>,
+    mut wire: watch::Receiver<Wire>,
 ) {
     while let Some(frame) = frame(&mut from).await {
-        if *wire.borrow() == Wire::Hung {
-            continue;
-        }
+        // Ends with the test, too.
+        let _ = wire.wait_for(|wire| *wire != Wire::Hung).await;
         match spring(&trap, &frame) {
             Some(Fault::LoseRequest) => continue,
             Some(Fault::LoseAnswer | Fault::Cut) if frame.len() < HEAD => continue,
@@ -183,12 +182,11 @@ async fn answers(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     lost: Arc<Mutex<Vec<[u8; 2]>>>,
-    wire: watch::Receiver<Wire>,
+    mut wire: watch::Receiver<Wire>,
 ) {
     while let Some(frame) = frame(&mut from).await {
-        if *wire.borrow() == Wire::Hung {
-            continue;
-        }
+        // Ends with the test, too.
+        let _ = wire.wait_for(|wire| *wire != Wire::Hung).await;
         let stream = [frame[2], frame[3]];
         let is_lost = {
             let mut lost = lost.lock().unwrap();
