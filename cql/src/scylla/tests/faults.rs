@@ -148,7 +148,7 @@ async fn a_compare_and_set_that_came_through_unseen_is_seen_in_the_end() {
             };
             proxy.set(&wish.id.as_i64().to_be_bytes(), skip, Fault::LoseAnswer);
             let claimed = store.claim_name(&wish).await;
-            assert_eq!(claimed, Ok(ClaimedName::Claimed { released: None }));
+            assert_eq!(claimed, Ok(ClaimedName::Claimed { released: vec![] }));
             assert!(proxy.sprung());
             let named = direct.user_named(&wish.username).await.unwrap();
             assert_eq!(named.map(|user| user.id), Some(wish.id));
@@ -180,7 +180,7 @@ async fn a_compare_and_set_that_may_still_come_is_unknown() {
     assert!(proxy.sprung());
     // Whoever comes next gets the name, and the first can't come through any more.
     let claimed = direct.claim_name(&second).await;
-    assert_eq!(claimed, Ok(ClaimedName::Claimed { released: None }));
+    assert_eq!(claimed, Ok(ClaimedName::Claimed { released: vec![] }));
     assert_eq!(store.users.add(&first).await, Ok(false));
     let named = direct.user_named(&username).await.unwrap();
     assert_eq!(named.map(|user| user.id), Some(second.id));
