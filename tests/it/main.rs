@@ -23,6 +23,7 @@ mod limits;
 mod login;
 mod names;
 mod origins;
+mod outages;
 mod presence;
 mod privates;
 mod privileged;

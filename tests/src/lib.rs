@@ -16,6 +16,7 @@ pub mod binary;
 pub mod collector;
 pub mod connection;
 pub mod http;
+pub mod keyspaces;
 pub mod log;
 pub mod metrics;
 pub mod names;
@@ -26,6 +27,7 @@ pub mod room;
 pub mod settings;
 pub mod shape;
 pub mod ting;
+pub mod wire;
 
 use std::time::Duration;
 

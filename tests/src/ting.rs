@@ -51,7 +51,8 @@ impl Ting {
         }
     }
 
-    fn of(process: Arc<Process>) -> Ting {
+    /// A server that was started otherwise.
+    pub fn of(process: Arc<Process>) -> Ting {
         let api = Api::at(&process.listening().http);
         let watch = Arc::new(Watch {
             from: process.log().len(),
@@ -121,7 +122,8 @@ impl Ting {
             loop {
                 let name = names::unique(start);
                 let post = self.post("/restapi/v1/sessions");
-                let answer = post.json(&json!({ "username": name })).await;
+                let answer = post.json(&json!({ "username": name })).try_send().await;
+                let answer = answer.unwrap_or_else(|error| panic!("{error}"));
                 // Whether that name is taken now is unknown, so the next try is another's.
                 if !answer.is_unavailable().await {
                     return (name, token(answer));
@@ -164,7 +166,8 @@ impl Ting {
             loop {
                 let name = names::unique("room");
                 let post = self.post("/restapi/v1/channels");
-                let answer = post.json(&json!({ "name": name })).await;
+                let answer = post.json(&json!({ "name": name })).try_send().await;
+                let answer = answer.unwrap_or_else(|error| panic!("{error}"));
                 if !answer.is_unavailable().await {
                     answer.is(204);
                     return Room::of(self, &name);

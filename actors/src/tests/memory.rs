@@ -167,7 +167,7 @@ impl Store for MemoryStore {
             };
             state.users.insert(new.id, user);
             ClaimedName::Claimed {
-                released: alike.first().map(|user| user.id),
+                released: alike.iter().map(|user| user.id).collect(),
             }
         })
         .await
