@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use tests::{Cluster, Login, Person, Room, Ting, cluster::has_database, names, size};
+use tests::{Cluster, Login, Person, Room, Settings, Ting, cluster::has_database, names, size};
 
 /// How often each fault is tried.
 fn rounds() -> usize {
@@ -486,6 +486,40 @@ async fn a_stranger_gets_nothing_from_the_nodes_port() {
     let after = cluster.process(0).resident_bytes();
     assert!(after < before + (64 << 20), "{before} and then {after}");
     cluster.agrees(&[0, 1]).await;
+}
+
+#[tokio::test]
+async fn one_trace_goes_from_the_request_over_the_owner_to_the_relays() {
+    if !has_database() {
+        return;
+    }
+    let collector = tests::collector::Collector::start().await;
+    let settings = Settings::default().text("otel.endpoint", &collector.url());
+    let cluster = Cluster::with(3, settings).await;
+    let channel = channel_of(&cluster, 0).await;
+    let bob = on(&cluster, 2, &channel, "bob", &full(&channel)).await;
+    let (_, auth) = cluster.node(1).signs_in("ada").await;
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let body = json!({ "type": "channel", "target": channel, "text": "x" });
+    let ask = cluster.node(1).post("/api/v1/message").bearer(&auth);
+    let ask = ask
+        .json(&body)
+        .header("traceparent", &format!("00-{trace}-00f067aa0ba902b7-01"));
+    let id = ask.await.is(200).messageid();
+    bob.until("it shown", |events| {
+        tests::connection::last_entry(events, id).cloned()
+    })
+    .await;
+    let trace: Vec<u8> = (0..16)
+        .map(|n| u8::from_str_radix(&trace[2 * n..2 * n + 2], 16).unwrap())
+        .collect();
+    // The request and the post on one node, what the owner heard and its frame on another, what
+    // the viewer's relay heard on the third.
+    let spans = |bytes: &[u8]| {
+        let holds = bytes.windows(16).filter(|window| **window == trace[..]);
+        holds.count() >= 5
+    };
+    collector.until("the spans of three nodes", spans).await;
 }
 
 #[tokio::test]
