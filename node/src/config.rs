@@ -232,9 +232,13 @@ impl Http {
     }
 }
 
+/// A node's story. The database's driver tells each try to reach it, every few seconds of an
+/// outage; what comes of that is told by us, once.
+const LOG_FILTER: &str = "info,scylla=off";
+
 impl Log {
     fn look_at(written: WrittenLog) -> Result<Self, SettingsError> {
-        let filter = written.filter.unwrap_or_else(|| "info".to_owned());
+        let filter = written.filter.unwrap_or_else(|| LOG_FILTER.to_owned());
         EnvFilter::builder()
             .parse(&filter)
             .map_err(|error| SettingsError::new("log.filter", error.to_string()))?;

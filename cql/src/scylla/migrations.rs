@@ -45,6 +45,11 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         name: "003_inbox_order.cql",
         text: include_str!("../../schema/003_inbox_order.cql"),
     },
+    Migration {
+        version: 4,
+        name: "004_copies.cql",
+        text: include_str!("../../schema/004_copies.cql"),
+    },
 ];
 
 const KEYSPACE: &str = include_str!("../../schema/keyspace.cql");

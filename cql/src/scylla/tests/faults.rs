@@ -211,7 +211,11 @@ async fn a_change_of_the_view_that_came_through_unseen_is_seen_in_the_end() {
     proxy.set(name.as_bytes(), 0, Fault::LoseRequest);
     is_unknown(store.renew(version, &name, "3").await);
     proxy.set(name.as_bytes(), 0, Fault::LoseRequest);
-    is_unknown(store.change(version, None, &[name.clone()]).await);
+    is_unknown(
+        store
+            .change(version, None, std::slice::from_ref(&name))
+            .await,
+    );
     assert!(proxy.sprung());
     let view = direct.members().await.unwrap();
     assert_eq!((view.version, view.rows[&name].as_str()), (version, "2"));
