@@ -89,6 +89,11 @@ impl Clock {
         self.floor.fetch_max(now, Ordering::Relaxed).max(now)
     }
 
+    /// No time below is told any more: another member has been there.
+    pub fn not_before(&self, time: Millis) {
+        self.floor.fetch_max(time, Ordering::Relaxed);
+    }
+
     /// The next id, above now and above `above`.
     pub fn next_id(&self, above: MessageId) -> Result<MessageId, NoIds> {
         let now = self.now();

@@ -10,6 +10,7 @@ use crate::{
     User, UserId, Username,
 };
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 /// Why a store did not answer with what it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -61,7 +62,7 @@ pub enum Placed {
 }
 
 /// Which part of a history: the newest `limit` of what lies between.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Range {
     /// Only ids below.
     pub before: Option<MessageId>,

@@ -9,6 +9,7 @@
 mod bodies;
 mod channels;
 mod claims;
+mod cluster;
 mod conversations;
 mod drain;
 mod frames;

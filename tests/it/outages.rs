@@ -153,7 +153,7 @@ async fn without_its_database_it_waits_and_says_so_once() {
     let is_wait = |line: &Value| line["message"] == "waiting for the store";
     let waits = process.wait_for_log("it waits", 0, is_wait);
     assert_eq!(waits.unwrap()["level"], "WARN");
-    let ting = Ting::of(process.into());
+    let ting = Ting::of(vec![process.into()]);
     // It tries again, and again.
     for tries in [4, 8] {
         wire.dialled(tries).await;

@@ -13,6 +13,7 @@
 //! Everything here panics when the product does not do as it should, and says what was seen.
 
 pub mod binary;
+pub mod cluster;
 pub mod collector;
 pub mod connection;
 pub mod http;
@@ -31,6 +32,7 @@ pub mod wire;
 
 use std::time::Duration;
 
+pub use cluster::Cluster;
 pub use connection::{Connection, Login};
 pub use http::{Answer, Ask};
 pub use loadtest::http::{Target, TargetKind};

@@ -36,6 +36,8 @@ pub struct Listening {
     pub http: String,
     /// The operators' port.
     pub admin: String,
+    /// The other nodes' port, of a node that has others.
+    pub cluster: String,
 }
 
 #[derive(Debug)]
@@ -153,6 +155,9 @@ impl Process {
                 .clone()
                 .text("http.listen", &listening.http)
                 .text("admin.listen", &listening.admin);
+            if !listening.cluster.is_empty() {
+                *settings = settings.clone().text("cluster.listen", &listening.cluster);
+            }
         }
         if let Err(error) = self.run() {
             panic!("{error}");
@@ -274,6 +279,7 @@ impl Process {
         *lock(&self.listening) = Listening {
             http: address("http.listen"),
             admin: address("admin.listen"),
+            cluster: address("cluster.listen"),
         };
         Ok(from)
     }

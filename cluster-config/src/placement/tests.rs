@@ -14,9 +14,8 @@ fn view(members: &[(u8, MemberState, u16)]) -> View {
     let members = members
         .iter()
         .map(|&(slot, state, weight)| Member {
-            name: name(slot),
-            state,
             weight,
+            ..Member::new(name(slot), state)
         })
         .collect();
     View {
