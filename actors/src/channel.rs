@@ -11,22 +11,25 @@ mod viewers;
 
 use crate::edge::{Entry, Target};
 use crate::frame::{Belongs, End, Epoch, Ghost};
-use crate::node::{CONFIRM_TIMEOUT, Node, STORE_TIMEOUT};
+use crate::node::{CONFIRM_TIMEOUT, Lives, Node, STORE_TIMEOUT};
 use crate::relay::RelayMessage;
 use crate::requests::{History, Posted, TypingError, Unanswered};
 use crate::tail::{TAIL_LENGTH, Tail};
 use crate::timeline::Timeline;
-use crate::typing_message::{PatchReply, Stroke};
-use cluster_config::NodeName;
+use crate::typing_message::{PatchReply, Stroke, TypingMessageMessage};
+use cluster_config::{NodeName, Shard};
 use cql::{
     Conversation, KeyClaim, Message, MessageId, MessageText, Millis, Page, Placed, Range,
     StoreError, UserId, Username,
 };
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
-use std::collections::HashMap;
+use serde::{Deserialize, Serialize};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::Instant;
 use tracing::debug;
 use viewers::Viewers;
 
@@ -39,26 +42,65 @@ const HOUSEKEEPING: Duration = Duration::from_secs(10);
 /// Pause before the store is asked again for the newest messages.
 const RELOAD_AFTER: Duration = Duration::from_secs(1);
 
+/// A released conversation ends a little after its last write, so that its answers are out.
+const LINGER: Duration = Duration::from_secs(1);
+
 /// Says that something is done, to whoever waits for it.
 pub type Answer = Box<dyn FnOnce() + Send>;
 
-/// The latest time something was sent in a conversation, so that each is later than the last
-/// and what is unread can be counted in the order of sending.
-#[derive(Debug, Default)]
-pub struct LastSent(AtomicI64);
+/// What leaves a conversation for the store: the latest time something was sent, so that each is
+/// later than the last and what is unread can be counted in the order of sending; and how much
+/// is on its way, so that a next owner starts when it has arrived.
+#[derive(Debug)]
+pub struct Outgoing {
+    last: AtomicI64,
+    under_way: watch::Sender<usize>,
+}
 
-impl LastSent {
+impl Default for Outgoing {
+    fn default() -> Self {
+        Outgoing {
+            last: AtomicI64::new(0),
+            under_way: watch::Sender::new(0),
+        }
+    }
+}
+
+impl Outgoing {
     /// The time of the next one.
     pub fn next(&self, now: Millis) -> Millis {
-        if self.0.fetch_max(now, Ordering::Relaxed) < now {
+        if self.last.fetch_max(now, Ordering::Relaxed) < now {
             return now;
         }
-        self.0.fetch_add(1, Ordering::Relaxed) + 1
+        self.last.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Something is on its way as long as what this gives lives.
+    pub fn begin(self: &Arc<Self>) -> UnderWay {
+        self.under_way.send_modify(|count| *count += 1);
+        UnderWay(self.clone())
+    }
+
+    /// Waits until nothing is on its way.
+    pub async fn arrived(&self) {
+        // The sender lives in this value.
+        let mut under_way = self.under_way.subscribe();
+        let _ = under_way.wait_for(|count| *count == 0).await;
+    }
+}
+
+/// Something that is on its way to the store.
+#[derive(Debug)]
+pub struct UnderWay(Arc<Outgoing>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.under_way.send_modify(|count| *count -= 1);
     }
 }
 
 /// Somebody begins a message, as its owner needs it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Beginning {
     /// Who; none when a privileged message names nobody who exists.
     pub author: Option<UserId>,
@@ -109,8 +151,19 @@ pub enum ChannelMessage {
         node: NodeName,
         from: Option<MessageId>,
     },
+    /// Asked: erase what hung on something that has gone.
+    Abandon {
+        id: MessageId,
+        by: Belongs,
+        answer: Option<Answer>,
+    },
+    /// Told: another node owns this now.
+    Release,
+    /// Told: somebody of this private is on that node.
+    PersonOn { node: NodeName },
     /// Told: what a node's relay kept.
     Announced {
+        node: NodeName,
         ghosts: Vec<Ghost>,
         ended: Vec<(MessageId, End)>,
     },
@@ -144,6 +197,8 @@ pub enum ChannelMessage {
     #[cfg(test)]
     Break,
 }
+
+impl ractor::Message for ChannelMessage {}
 
 /// What the store answered to a channel's question.
 pub enum StoreAnswer {
@@ -219,7 +274,7 @@ pub struct State {
     epoch: Epoch,
     timeline: Timeline,
     tail: Tail,
-    last_sent: Arc<LastSent>,
+    outgoing: Arc<Outgoing>,
     viewers: Viewers,
     /// In a private, the names of its people.
     names: HashMap<UserId, Username>,
@@ -238,7 +293,8 @@ pub struct State {
 /// What it waits for before it serves.
 struct Opening {
     newest: bool,
-    announced: bool,
+    /// The nodes whose relays have not said yet what they kept.
+    silent: HashSet<NodeName>,
     ghosts: Vec<Ghost>,
     ended: Vec<(MessageId, End)>,
     waiting: Vec<ChannelMessage>,
@@ -263,50 +319,66 @@ impl Actor for Channel {
         let id = node.clock.next_id(MessageId::default());
         let id = id.unwrap_or_else(|_| MessageId::at(node.clock.now()));
         let epoch = Epoch {
-            version: node.placement.version(),
+            version: node.cluster.version(),
             id,
         };
+        let shard = Shard::of(&conversation.key());
+        let owed_until = node.cluster.shards.owed_until(shard, Instant::now());
         let mut state = State {
             myself: myself.clone(),
             conversation,
             epoch,
             timeline: Timeline::default(),
             tail: Tail::default(),
-            last_sent: Arc::default(),
+            outgoing: Arc::default(),
             viewers: Viewers::default(),
             names: HashMap::new(),
             reading: HashMap::new(),
             looking: HashMap::new(),
             opening: Some(Opening {
                 newest: false,
-                announced: false,
+                silent: HashSet::new(),
                 ghosts: Vec::new(),
                 ended: Vec::new(),
                 waiting: Vec::new(),
             }),
-            owes_second_read: restarted,
+            owes_second_read: restarted || owed_until.is_some(),
             asking: 0,
             leaving: false,
             node,
         };
         state.timeline.pass(state.node.clock.now());
         state.load();
-        // The relay of this node, if there is one, kept what was being typed.
-        if state
-            .tell_relay(state.node.clock.name(), RelayMessage::OwnerChanged)
-            .is_err()
+        state.note_people(true);
+        // The relays of all nodes kept what was being typed.
+        for name in state
+            .node
+            .cluster
+            .linked()
+            .into_iter()
+            .chain([state.node.name()])
         {
-            state.announced(Vec::new(), Vec::new());
+            if state.tell_relay(name, RelayMessage::OwnerChanged).is_ok()
+                && let Some(opening) = &mut state.opening
+            {
+                opening.silent.insert(name);
+            }
         }
         myself.send_after(CONFIRM_TIMEOUT, || ChannelMessage::Due(Due::Open));
-        if restarted {
-            // Whatever the earlier life had asked the store for is decided by then.
-            myself.send_after(STORE_TIMEOUT * 2, || ChannelMessage::Due(Due::ReadAgain));
+        // Whatever an earlier life, or an owner before, had asked the store for is decided by then.
+        let decided = restarted.then_some(STORE_TIMEOUT * 2);
+        let decided = decided.max(owed_until.map(|until| until - Instant::now()));
+        if let Some(decided) = decided {
+            myself.send_after(decided, || ChannelMessage::Due(Due::ReadAgain));
+        }
+        // It may have been lost between the look at the view and this start.
+        if state.node.lives(&state.conversation) != Lives::Here {
+            let _ = myself.cast(ChannelMessage::Release);
         }
         // Ends with the actor.
         myself.send_interval(HOUSEKEEPING, || ChannelMessage::Due(Due::Housekeeping));
         debug!(
-            conversation.shard = cluster_config::Shard::of(&state.conversation.key()).number(),
+            conversation.shard = shard.number(),
             restarted, "conversation opened"
         );
         Ok(state)
@@ -319,17 +391,27 @@ impl Actor for Channel {
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
         if state.leaving {
-            state.node.tell_channel(&state.conversation, message);
+            state.hand_on(message);
             return Ok(());
         }
         match (message, &mut state.opening) {
-            (ChannelMessage::Announced { ghosts, ended }, Some(_)) => {
-                state.announced(ghosts, ended);
+            (ChannelMessage::Release, _) => state.release(),
+            (
+                ChannelMessage::Announced {
+                    node,
+                    ghosts,
+                    ended,
+                },
+                Some(opening),
+            ) => {
+                opening.silent.remove(&node);
+                opening.ghosts.extend(ghosts);
+                opening.ended.extend(ended);
             }
             (ChannelMessage::Answered(answer @ StoreAnswer::Newest(_)), _) => {
                 state.answered(answer).await;
             }
-            (ChannelMessage::Due(Due::Open), Some(_)) => state.announced(Vec::new(), Vec::new()),
+            (ChannelMessage::Due(Due::Open), Some(opening)) => opening.silent.clear(),
             (message, Some(opening)) => opening.waiting.push(message),
             (message, None) => state.take(message).await,
         }
@@ -371,7 +453,9 @@ impl State {
             ChannelMessage::History { range, reply } => self.history(range, reply),
             ChannelMessage::Watch { node, from } => self.watch(node, from),
             // One that comes late has nothing that the relay won't ask about.
-            ChannelMessage::Announced { .. } => {}
+            ChannelMessage::Announced { .. } | ChannelMessage::Release => {}
+            ChannelMessage::Abandon { id, by, answer } => self.abandon(id, by, answer),
+            ChannelMessage::PersonOn { node } => self.person_on(node),
             ChannelMessage::Seen { node, n } => self.viewers.seen(node, n),
             ChannelMessage::Typed {
                 id,
@@ -483,7 +567,7 @@ impl State {
                     .iter()
                     .map(|message| message.datetime_sent)
                     .max();
-                self.last_sent.next(sent.unwrap_or(0));
+                self.outgoing.next(sent.unwrap_or(0));
                 self.tail.load(page);
                 self.timeline.saw(self.tail.last());
                 self.show_what_was_sent();
@@ -511,19 +595,11 @@ impl State {
         }
     }
 
-    fn announced(&mut self, ghosts: Vec<Ghost>, ended: Vec<(MessageId, End)>) {
-        if let Some(opening) = &mut self.opening {
-            opening.announced = true;
-            opening.ghosts.extend(ghosts);
-            opening.ended.extend(ended);
-        }
-    }
-
     /// Serves once it knows what there is; gives what waited for that.
     async fn open(&mut self) -> Vec<ChannelMessage> {
         let Some(opening) = self
             .opening
-            .take_if(|opening| opening.newest && opening.announced)
+            .take_if(|opening| opening.newest && opening.silent.is_empty())
         else {
             return Vec::new();
         };
@@ -569,12 +645,75 @@ impl State {
             && self.asking == 0
             && !self.owes_second_read;
         if idle {
-            self.leaving = true;
-            self.node
-                .directory
-                .channels
-                .remove(&self.conversation, self.myself.get_id());
+            self.leave();
             let _ = self.myself.drain();
+        }
+    }
+
+    /// Out of the directory: whatever still comes is handed on.
+    fn leave(&mut self) {
+        self.leaving = true;
+        self.note_people(false);
+        self.node
+            .directory
+            .channels
+            .remove(&self.conversation, self.myself.get_id());
+    }
+
+    /// Another node owns this now: nothing new is begun, and when what is on its way to the store
+    /// has arrived, the next owner may start.
+    fn release(&mut self) {
+        self.leave();
+        let opening = self.opening.take();
+        for message in opening.into_iter().flat_map(|opening| opening.waiting) {
+            self.hand_on(message);
+        }
+        self.viewers.give_up_all();
+        self.hand_on_what_waits();
+        for id in self.timeline.ghosts().map(|ghost| ghost.entry.id) {
+            let _ = self
+                .node
+                .directory
+                .typing_messages
+                .tell_if_there(&id, TypingMessageMessage::Release);
+        }
+        let (node, conversation) = (self.node.clone(), self.conversation.clone());
+        let (outgoing, myself) = (self.outgoing.clone(), self.myself.clone());
+        tokio::spawn(async move {
+            // What takes longer is caught by the second read that is owed then.
+            let _ = tokio::time::timeout(STORE_TIMEOUT, outgoing.arrived()).await;
+            node.finished_with(&conversation);
+            // Its typing messages end with it: those that were being sent have answered by now.
+            tokio::time::sleep(LINGER).await;
+            let _ = myself.drain();
+        });
+    }
+
+    /// What reaches it after it left is said to whoever has the conversation now; what it asked
+    /// for itself is of no use any more.
+    fn hand_on(&self, message: ChannelMessage) {
+        match message {
+            ChannelMessage::Due(_) | ChannelMessage::Answered(_) | ChannelMessage::Release => {}
+            message => self.node.tell_channel(&self.conversation, message),
+        }
+    }
+
+    /// Notes, or forgets, of whom this private is.
+    fn note_people(&self, alive: bool) {
+        let Conversation::Private(one, other) = self.conversation else {
+            return;
+        };
+        let mut privates = self.node.directory.privates();
+        for user in [one, other] {
+            if alive {
+                let theirs = privates.entry(user).or_default();
+                theirs.insert(self.conversation.clone());
+            } else if let Some(theirs) = privates.get_mut(&user) {
+                theirs.remove(&self.conversation);
+                if theirs.is_empty() {
+                    privates.remove(&user);
+                }
+            }
         }
     }
 }

@@ -84,9 +84,14 @@ impl Clock {
 
     /// The cluster's time.
     pub fn now(&self) -> Millis {
-        let passed = Millis::try_from(self.started.elapsed().as_millis()).unwrap_or(Millis::MAX);
-        let now = self.offset.load(Ordering::Relaxed).saturating_add(passed);
+        let now = self.offset.load(Ordering::Relaxed);
+        let now = now.saturating_add(self.passed());
         self.floor.fetch_max(now, Ordering::Relaxed).max(now)
+    }
+
+    /// No time below is told any more: another member has been there.
+    pub fn not_before(&self, time: Millis) {
+        self.floor.fetch_max(time, Ordering::Relaxed);
     }
 
     /// The next id, above now and above `above`.
@@ -102,10 +107,9 @@ impl Clock {
 
     /// Moves the reservation ahead and corrects the time.
     pub async fn renew(&self, store: &dyn Store) -> Result<(), StoreError> {
-        let asked = Instant::now();
+        let asked = self.passed();
         let stored = store.now().await?;
-        let passed = Millis::try_from((asked - self.started).as_millis()).unwrap_or(0);
-        self.offset.store(stored - passed, Ordering::Relaxed);
+        self.correct(asked, stored, self.passed());
         let seen = self.until();
         let until = (self.now() + RESERVED_AHEAD).max(seen);
         if store
@@ -146,6 +150,20 @@ impl Clock {
             .map(drop)
     }
 
+    /// Takes the store's time, told between two moments, for right.
+    ///
+    /// When in between it was told is unknown, so only what can't be is corrected, and by no more:
+    /// an answer that took a second would otherwise move the time by one, and the next one back.
+    fn correct(&self, asked: Millis, stored: Millis, answered: Millis) {
+        let offset = self.offset.load(Ordering::Relaxed);
+        let possible = corrected(offset, asked, stored, answered);
+        self.offset.store(possible, Ordering::Relaxed);
+    }
+
+    fn passed(&self) -> Millis {
+        Millis::try_from(self.started.elapsed().as_millis()).unwrap_or(Millis::MAX)
+    }
+
     fn until(&self) -> Millis {
         self.places
             .lock()
@@ -158,5 +176,27 @@ impl Clock {
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner())
             .until = until;
+    }
+}
+
+/// The offset that is nearest to `offset` of those that are possible.
+fn corrected(offset: Millis, asked: Millis, stored: Millis, answered: Millis) -> Millis {
+    offset.clamp(stored - answered.max(asked), stored - asked)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_is_corrected_by_no_more_than_must_be() {
+        // Asked 50 ms after the start, answered at 60 ms.
+        let after = |offset, stored| corrected(offset, 50, stored, 60);
+        assert_eq!(after(1_000, 1_055), 1_000, "it may be right");
+        assert_eq!(after(1_000, 1_070), 1_010, "it is behind");
+        assert_eq!(after(1_000, 1_000), 950, "it is ahead");
+        // An answer that took long tells little.
+        assert_eq!(corrected(1_000, 50, 1_060, 1_250), 1_000);
+        assert_eq!(corrected(1_000, 50, 2_200, 1_250), 1_000);
     }
 }

@@ -10,7 +10,7 @@ use crate::relay::RelayMessage;
 use crate::session::SessionMessage;
 use crate::supervisor::SystemMessage;
 use crate::typing_message::TypingMessageMessage;
-use cql::{Conversation, MessageId, SignInHash};
+use cql::{Conversation, MessageId, SignInHash, UserId};
 use ractor::{ActorId, ActorRef, ActorStatus, MessagingErr};
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
@@ -79,6 +79,15 @@ impl<K: Eq + Hash + Clone, M: ractor::Message> Kind<K, M> {
         }
     }
 
+    /// All of them.
+    pub fn all(&self) -> Vec<(K, ActorRef<M>)> {
+        let actors = self.lock();
+        actors
+            .iter()
+            .map(|(id, actor)| (id.clone(), actor.clone()))
+            .collect()
+    }
+
     /// Under which id an actor is.
     pub fn id_of(&self, actor: ActorId) -> Option<K> {
         let actors = self.lock();
@@ -123,6 +132,10 @@ pub struct Directory {
     /// that its sockets can be ended if it fails.
     rooms: Mutex<HashMap<Conversation, HashSet<ConnectionId>>>,
     connections: Mutex<HashMap<ConnectionId, ConnectionOf>>,
+    /// The privates that this node owns and that are alive, by their people.
+    privates: Mutex<HashMap<UserId, HashSet<Conversation>>>,
+    /// What this node owns and was typed by HTTP, by whose going ends it.
+    typed_by: Mutex<HashMap<SignInHash, HashSet<MessageId>>>,
 }
 
 impl std::fmt::Debug for Directory {
@@ -146,6 +159,20 @@ impl Directory {
     /// The connections that are logged in here, or about to be.
     pub fn connections(&self) -> std::sync::MutexGuard<'_, HashMap<ConnectionId, ConnectionOf>> {
         self.connections
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// The privates of each person that this node owns and that are alive.
+    pub fn privates(&self) -> std::sync::MutexGuard<'_, HashMap<UserId, HashSet<Conversation>>> {
+        self.privates
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// What this node owns and a sign-in typed by HTTP.
+    pub fn typed_by(&self) -> std::sync::MutexGuard<'_, HashMap<SignInHash, HashSet<MessageId>>> {
+        self.typed_by
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner())
     }

@@ -1,6 +1,7 @@
 //! What travels between a conversation's owner and the relays that show it.
 
 use crate::edge::{ConnectionId, Entry};
+use cluster_config::NodeName;
 use cql::{Conversation, MessageId, Millis, SignInHash};
 use serde::{Deserialize, Serialize};
 
@@ -16,8 +17,8 @@ pub struct Epoch {
 /// Whose going ends a ghost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Belongs {
-    /// The socket that typed it last.
-    Connection(ConnectionId),
+    /// The socket that typed it last, on the node where it is.
+    Connection(NodeName, ConnectionId),
     /// The sign-in that typed it by HTTP: its last socket.
     SignIn(SignInHash),
     /// Nobody's: it is erased after a minute without a change.

@@ -7,6 +7,7 @@
 mod channel;
 mod claim;
 mod clock;
+mod cluster;
 mod directory;
 pub mod edge;
 mod fanout;
@@ -28,9 +29,10 @@ mod tests;
 mod timeline;
 mod typing_message;
 
+pub use cluster::{ClusterLinks, LinkError, Links};
 pub use requests::{
     Destination, EnterError, History, Login, Patch, Patched, Post, Posted, PrivilegedPatch,
     PrivilegedPost, TypingError, Unanswered, Via,
 };
 pub use settings::Limits;
-pub use system::{Start, StoreHealth, System};
+pub use system::{Start, StartError, StoreHealth, System};

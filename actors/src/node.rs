@@ -2,12 +2,13 @@
 
 use crate::claim::ClaimKey;
 use crate::clock::Clock;
+use crate::cluster::Cluster;
 use crate::directory::Directory;
 use crate::edge::Sockets;
 use crate::people::People;
 use crate::roster::Roster;
 use crate::settings::Limits;
-use cluster_config::{NodeName, Placement, Shard};
+use cluster_config::{NodeName, Shard};
 use cql::{Conversation, Store, StoreError};
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,7 +34,7 @@ pub struct Node {
     pub clock: Clock,
     pub claims: ClaimKey,
     pub directory: Directory,
-    pub placement: Placement,
+    pub cluster: Cluster,
     /// Who is online; written by the presence actor alone.
     pub roster: RwLock<Roster>,
     pub people: People,
@@ -71,7 +72,7 @@ impl Node {
         limits: Limits,
         clock: Clock,
         claims: ClaimKey,
-        placement: Placement,
+        cluster: Cluster,
     ) -> Self {
         Node {
             store,
@@ -80,7 +81,7 @@ impl Node {
             clock,
             claims,
             directory: Directory::default(),
-            placement,
+            cluster,
             roster: RwLock::default(),
             people: People::default(),
             store_away: AtomicBool::new(false),
@@ -89,11 +90,17 @@ impl Node {
         }
     }
 
+    /// This node's name: new at every start.
+    pub fn name(&self) -> NodeName {
+        self.clock.name()
+    }
+
     /// Where a conversation's actors live. Every message to them asks this, and nothing else
     /// decides it.
     pub fn lives(&self, conversation: &Conversation) -> Lives {
-        match self.placement.owner(Shard::of(&conversation.key())) {
-            Some(owner) if owner == self.clock.name() => Lives::Here,
+        let map = self.cluster.map();
+        match map.placement.owner(Shard::of(&conversation.key())) {
+            Some(owner) if owner == self.name() => Lives::Here,
             Some(owner) => Lives::There(owner),
             None => Lives::Nowhere,
         }

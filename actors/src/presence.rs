@@ -4,15 +4,26 @@
 //! what it is told afterwards. When many come at once, those beyond a tick's share wait for the
 //! next one.
 
-use crate::channel::TICK;
+use crate::channel::{ChannelMessage, TICK};
+use crate::cluster::{Online, Question, Word};
 use crate::edge::{ConnectionId, Event, Room, Wants};
-use crate::node::Node;
+use crate::frame::Belongs;
+use crate::node::{CONFIRM_TIMEOUT, Node};
 use crate::relay::{RelayMessage, Viewer};
-use crate::roster::PresenceBatch;
-use cql::{Conversation, SignIn, UserId};
+use crate::roster::{Left, PresenceBatch};
+use crate::typing_message::TypingMessageMessage;
+use cluster_config::{MemberState, NodeName};
+use cql::{Conversation, SignIn, SignInHash, UserId, Username};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How often other nodes are told who is here: what they missed they learn then.
+const ANNOUNCED_EVERY: Duration = Duration::from_secs(10);
+
+/// People whose node said that it goes count as online for so long: they come back on another.
+const HELD: Duration = Duration::from_secs(10);
 
 /// Comings and goings told one by one in one tick; a socket's queue holds a few ticks.
 const TOLD_PER_TICK: usize = 64;
@@ -31,6 +42,33 @@ pub enum PresenceMessage {
     },
     /// Told: a connection went, and what it typed is gone.
     Gone { connection: ConnectionId },
+    /// Reported: the other nodes know of this connection's person.
+    Known {
+        connection: ConnectionId,
+        sign_in: SignIn,
+        wants: Wants,
+        reply: RpcReplyPort<()>,
+    },
+    /// Told: these people are on that node now.
+    Joined { node: NodeName, people: Vec<Online> },
+    /// Told: these sign-ins have no connection to that node any more.
+    Parted {
+        node: NodeName,
+        sign_ins: Vec<SignInHash>,
+    },
+    /// Told: these people are on that node, and nobody else.
+    Everybody { node: NodeName, people: Vec<Online> },
+    /// Told: a node is no member any more; `drained` if it had said that it goes.
+    NodeGone { node: NodeName, drained: bool },
+    /// Told: there is a link with that node.
+    LinkUp { node: NodeName },
+    /// Reported: those whose node said that it goes have had their time to come back.
+    Late {
+        node: NodeName,
+        sign_ins: Vec<SignInHash>,
+    },
+    /// Reported: tell all nodes who is here.
+    Announce,
     /// Told: a private is shown on this node; its people's connections are to watch it.
     PrivateHere { conversation: Conversation },
     /// Reported: a tick has passed.
@@ -40,11 +78,14 @@ pub enum PresenceMessage {
     Break,
 }
 
+impl ractor::Message for PresenceMessage {}
+
 /// The actor.
 pub struct Presence;
 
 struct Here {
     user: UserId,
+    sign_in: SignInHash,
     wants: Wants,
     room: Room,
 }
@@ -65,6 +106,14 @@ enum Move {
     Gone {
         connection: ConnectionId,
     },
+    Joined {
+        node: NodeName,
+        online: Online,
+    },
+    Parted {
+        node: NodeName,
+        sign_in: SignInHash,
+    },
 }
 
 /// Its state.
@@ -78,6 +127,10 @@ pub struct State {
     ticking: bool,
     batch: PresenceBatch,
     privates: HashMap<UserId, HashSet<Conversation>>,
+    /// The sign-ins that are connected here, each with how many of its connections are.
+    own: HashMap<SignInHash, (Online, usize)>,
+    /// Connections whose person the other nodes are being told of.
+    announcing: HashSet<ConnectionId>,
 }
 
 impl Actor for Presence {
@@ -90,6 +143,7 @@ impl Actor for Presence {
         myself: ActorRef<PresenceMessage>,
         node: Arc<Node>,
     ) -> Result<State, ActorProcessingErr> {
+        myself.send_interval(ANNOUNCED_EVERY, || PresenceMessage::Announce);
         Ok(State {
             node,
             myself,
@@ -100,6 +154,8 @@ impl Actor for Presence {
             ticking: false,
             batch: PresenceBatch::default(),
             privates: HashMap::new(),
+            own: HashMap::new(),
+            announcing: HashSet::new(),
         })
     }
 
@@ -115,18 +171,54 @@ impl Actor for Presence {
                 sign_in,
                 wants,
                 reply,
+            } => state.come(connection, sign_in, wants, reply),
+            PresenceMessage::Known {
+                connection,
+                sign_in,
+                wants,
+                reply,
             } => {
-                state.waiting.push_back(Move::Login {
-                    connection,
-                    sign_in,
-                    wants,
-                    reply,
-                });
-                state.go_on();
+                if state.announcing.remove(&connection) {
+                    state.queue(Move::Login {
+                        connection,
+                        sign_in,
+                        wants,
+                        reply,
+                    });
+                } else {
+                    // It went meanwhile.
+                    state.went(sign_in.hash);
+                }
             }
             PresenceMessage::Gone { connection } => {
-                state.waiting.push_back(Move::Gone { connection });
-                state.go_on();
+                if !state.announcing.remove(&connection) {
+                    state.queue(Move::Gone { connection });
+                }
+            }
+            PresenceMessage::Joined { node, people } => {
+                for online in people {
+                    state.queue(Move::Joined { node, online });
+                }
+            }
+            PresenceMessage::Parted { node, sign_ins } => state.parted(node, sign_ins),
+            PresenceMessage::Late { node, sign_ins } => {
+                for sign_in in sign_ins {
+                    state.queue(Move::Parted { node, sign_in });
+                }
+            }
+            PresenceMessage::Everybody { node, people } => state.everybody(node, people),
+            PresenceMessage::NodeGone { node, drained } => {
+                let sign_ins = state.node.roster().on_node(node);
+                let after = if drained { HELD } else { Duration::ZERO };
+                state.late(node, sign_ins, after);
+            }
+            PresenceMessage::LinkUp { node } => {
+                let people = state.everybody_here();
+                state.node.tell_node(node, Word::Everybody { people });
+            }
+            PresenceMessage::Announce => {
+                let people = state.everybody_here();
+                state.node.tell_all(&Word::Everybody { people });
             }
             PresenceMessage::PrivateHere { conversation } => state.private_here(conversation),
             PresenceMessage::Tick => state.tick(),
@@ -138,6 +230,182 @@ impl Actor for Presence {
 }
 
 impl State {
+    fn queue(&mut self, next: Move) {
+        self.waiting.push_back(next);
+        self.go_on();
+    }
+
+    /// A connection logs in: where its person is new here, the other nodes know before it is
+    /// answered, so that whatever is said to the person finds this node.
+    fn come(
+        &mut self,
+        connection: ConnectionId,
+        sign_in: SignIn,
+        wants: Wants,
+        reply: RpcReplyPort<()>,
+    ) {
+        let online = Online {
+            user: sign_in.user,
+            username: sign_in.username.clone(),
+            sign_in: sign_in.hash,
+        };
+        let (_, connections) = self
+            .own
+            .entry(sign_in.hash)
+            .or_insert_with(|| (online.clone(), 0));
+        *connections += 1;
+        if *connections > 1 || self.node.cluster.linked().is_empty() {
+            return self.queue(Move::Login {
+                connection,
+                sign_in,
+                wants,
+                reply,
+            });
+        }
+        self.announcing.insert(connection);
+        let (node, myself) = (self.node.clone(), self.myself.clone());
+        tokio::spawn(async move {
+            let people = vec![online];
+            node.ask_all(Question::Joined { people }, CONFIRM_TIMEOUT)
+                .await;
+            let _ = myself.cast(PresenceMessage::Known {
+                connection,
+                sign_in,
+                wants,
+                reply,
+            });
+        });
+    }
+
+    /// A connection of a sign-in has gone.
+    fn went(&mut self, hash: SignInHash) {
+        let Some((_, connections)) = self.own.get_mut(&hash) else {
+            return;
+        };
+        *connections -= 1;
+        if *connections == 0 {
+            self.own.remove(&hash);
+            let sign_ins = vec![hash];
+            self.node.tell_all(&Word::Parted { sign_ins });
+        }
+    }
+
+    fn everybody_here(&self) -> Vec<Online> {
+        self.own
+            .values()
+            .map(|(online, _)| online.clone())
+            .collect()
+    }
+
+    /// Those of a node that said that it goes have some time to come back on another.
+    fn parted(&mut self, node: NodeName, sign_ins: Vec<SignInHash>) {
+        let map = self.node.cluster.map();
+        let goes = map
+            .view
+            .member(node)
+            .is_some_and(|member| member.state == MemberState::Draining);
+        self.late(node, sign_ins, if goes { HELD } else { Duration::ZERO });
+    }
+
+    fn late(&mut self, node: NodeName, sign_ins: Vec<SignInHash>, after: Duration) {
+        if after.is_zero() {
+            for sign_in in sign_ins {
+                self.queue(Move::Parted { node, sign_in });
+            }
+        } else {
+            self.myself
+                .send_after(after, move || PresenceMessage::Late { node, sign_ins });
+        }
+    }
+
+    fn everybody(&mut self, node: NodeName, people: Vec<Online>) {
+        let there: HashSet<SignInHash> = people.iter().map(|online| online.sign_in).collect();
+        let gone: Vec<SignInHash> = self
+            .node
+            .roster()
+            .on_node(node)
+            .into_iter()
+            .filter(|sign_in| !there.contains(sign_in))
+            .collect();
+        for online in people {
+            self.queue(Move::Joined { node, online });
+        }
+        self.parted(node, gone);
+    }
+
+    fn joined(&mut self, node: NodeName, online: &Online) {
+        if self.node.cluster.map().view.member(node).is_none() {
+            return;
+        }
+        let first = {
+            let mut roster = self
+                .node
+                .roster
+                .write()
+                .unwrap_or_else(|held| held.into_inner());
+            roster.join_elsewhere(node, online)
+        };
+        if first {
+            self.tell_joined(&online.username);
+        }
+        self.person_on(online.user, node);
+        self.count();
+    }
+
+    fn tell_joined(&mut self, username: &Username) {
+        self.batch.join(username);
+        self.left_in_tick = self.left_in_tick.saturating_sub(1);
+        self.tell_all(false, Event::Join(username));
+    }
+
+    fn parted_elsewhere(&mut self, node: NodeName, sign_in: SignInHash) {
+        let left = {
+            let mut roster = self
+                .node
+                .roster
+                .write()
+                .unwrap_or_else(|held| held.into_inner());
+            roster.part_elsewhere(node, sign_in)
+        };
+        self.left(left, sign_in);
+    }
+
+    /// Somebody's connection has gone, here or elsewhere.
+    fn left(&mut self, left: Option<Left>, sign_in: SignInHash) {
+        if let Some(left) = left.filter(|left| left.parted) {
+            self.batch.part(&left.username);
+            self.left_in_tick = self.left_in_tick.saturating_sub(1);
+            self.tell_all(false, Event::Part(&left.username));
+        }
+        self.count();
+        if self.node.roster().is_connected(sign_in) {
+            return;
+        }
+        // What it typed by HTTP hung on all its connections together.
+        let typed = self.node.directory.typed_by().get(&sign_in).cloned();
+        for id in typed.into_iter().flatten() {
+            let by = Belongs::SignIn(sign_in);
+            let abandoned = TypingMessageMessage::Abandoned { by, answer: None };
+            let _ = self
+                .node
+                .directory
+                .typing_messages
+                .tell_if_there(&id, abandoned);
+        }
+    }
+
+    /// The live privates of somebody who is new on a node are shown there.
+    fn person_on(&self, user: UserId, node: NodeName) {
+        let privates = self.node.directory.privates().get(&user).cloned();
+        for conversation in privates.into_iter().flatten() {
+            let _ = self
+                .node
+                .directory
+                .channels
+                .tell_if_there(&conversation, ChannelMessage::PersonOn { node });
+        }
+    }
+
     fn go_on(&mut self) {
         while self.left_in_tick > 0 {
             match self.waiting.pop_front() {
@@ -151,6 +419,8 @@ impl State {
                     let _ = reply.send(());
                 }
                 Some(Move::Gone { connection }) => self.gone(connection),
+                Some(Move::Joined { node, online }) => self.joined(node, &online),
+                Some(Move::Parted { node, sign_in }) => self.parted_elsewhere(node, sign_in),
                 None => break,
             }
         }
@@ -200,14 +470,13 @@ impl State {
             connection,
             Here {
                 user: sign_in.user,
+                sign_in: sign_in.hash,
                 wants,
                 room,
             },
         );
         if first {
-            self.batch.join(&sign_in.username);
-            self.left_in_tick -= 1;
-            self.tell_all(false, Event::Join(&sign_in.username));
+            self.tell_joined(&sign_in.username);
         } else {
             let me = std::slice::from_ref(&sign_in.username);
             let own = if wants.batched_presence {
@@ -223,11 +492,13 @@ impl State {
         for conversation in self.privates.get(&sign_in.user).into_iter().flatten() {
             self.watch(conversation, connection, sign_in.user, wants);
         }
+        self.person_on(sign_in.user, self.node.name());
         self.count();
     }
 
     fn gone(&mut self, connection: ConnectionId) {
-        if let Some(here) = self.here.remove(&connection) {
+        let here = self.here.remove(&connection);
+        if let Some(here) = &here {
             self.node.sockets.leave(connection, &here.room);
             if let Some(crowd) = self.crowds.iter_mut().find(|crowd| crowd.room == here.room) {
                 crowd.size -= 1;
@@ -249,12 +520,10 @@ impl State {
                 .unwrap_or_else(|held| held.into_inner());
             roster.remove(connection)
         };
-        if let Some(left) = left.filter(|left| left.parted) {
-            self.batch.part(&left.username);
-            self.left_in_tick = self.left_in_tick.saturating_sub(1);
-            self.tell_all(false, Event::Part(&left.username));
+        if let Some(Here { sign_in, .. }) = here {
+            self.went(sign_in);
+            self.left(left, sign_in);
         }
-        self.count();
     }
 
     fn private_here(&mut self, conversation: Conversation) {
@@ -273,6 +542,11 @@ impl State {
                 }
             }
         }
+        let _ = self
+            .node
+            .directory
+            .relays
+            .tell_if_there(&conversation, RelayMessage::People);
     }
 
     fn watch(

@@ -9,13 +9,13 @@ mod parts;
 use crate::channel::ChannelMessage;
 use crate::edge::{ConnectionId, Entry, Event, Packet, Room, Target, Wants};
 use crate::fanout::{Applied, Fanout};
-use crate::frame::{Frame, Snapshot};
+use crate::frame::{Belongs, Change, End, Frame, Ghost, Snapshot};
 use crate::node::Node;
 use crate::presence::PresenceMessage;
-use cql::{Conversation, UserId};
+use cql::{Conversation, MessageId, UserId};
 use parts::Parts;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -62,6 +62,13 @@ pub enum RelayMessage {
     Frame(Arc<Frame>),
     /// Told by the owner: all there is.
     Snapshot(Snapshot),
+    /// Told by the owner of a private: one of its people is here, and this is all there was before
+    /// the next frame.
+    Show(Snapshot),
+    /// Told: frames were dropped on the way.
+    Gap,
+    /// Told by presence: the people of this private who are here have entered.
+    People,
     /// Told: the owner is new, or started anew, and knows nothing.
     OwnerChanged,
     /// Reported: the time for it has come.
@@ -70,6 +77,8 @@ pub enum RelayMessage {
     #[cfg(test)]
     Break,
 }
+
+impl ractor::Message for RelayMessage {}
 
 /// What a relay does when its time has come.
 #[derive(Debug, Clone, Copy)]
@@ -101,6 +110,8 @@ pub struct State {
     /// Frames that came while a snapshot was on its way.
     frames: Vec<Arc<Frame>>,
     asked_at: Option<Instant>,
+    /// What the owner said before the people of a private had entered; none once they have.
+    before_people: Option<Vec<RelayMessage>>,
     later: VecDeque<Vec<(Room, Vec<Packet>)>>,
     ticking: bool,
     used_at: Instant,
@@ -124,6 +135,7 @@ impl Actor for Relay {
             entering: Vec::new(),
             frames: Vec::new(),
             asked_at: None,
+            before_people: None,
             later: VecDeque::new(),
             ticking: false,
             used_at: Instant::now(),
@@ -136,6 +148,7 @@ impl Actor for Relay {
             && let Some(presence) = state.node.directory.presence()
         {
             let conversation = state.conversation.clone();
+            state.before_people = Some(Vec::new());
             let _ = presence.cast(PresenceMessage::PrivateHere { conversation });
         }
         myself.send_interval(RENEWAL, || RelayMessage::Due(Due::Renew));
@@ -152,15 +165,34 @@ impl Actor for Relay {
             state.hand_on(message);
             return Ok(());
         }
+        match (message, &mut state.before_people) {
+            (
+                message @ (RelayMessage::Frame(_)
+                | RelayMessage::Snapshot(_)
+                | RelayMessage::Show(_)
+                | RelayMessage::Gap),
+                Some(waiting),
+            ) => waiting.push(message),
+            (message, _) => state.take(message),
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    fn take(&mut self, message: RelayMessage) {
+        let state = self;
         match message {
             RelayMessage::Enter { viewer, reply } => state.enter(viewer, reply),
             RelayMessage::Leave { connection } => state.leave(connection),
             RelayMessage::Keep => state.used_at = Instant::now(),
             RelayMessage::Frame(frame) => state.frame(frame),
             RelayMessage::Snapshot(snapshot) => state.snapshot(snapshot),
+            RelayMessage::Show(snapshot) => state.show(snapshot),
+            RelayMessage::Gap => state.ask_for_snapshot(),
+            RelayMessage::People => state.people(),
             RelayMessage::OwnerChanged => {
-                let (ghosts, ended) = state.fanout.announcement();
-                state.tell_channel(ChannelMessage::Announced { ghosts, ended });
+                state.announce();
                 state.ask_for_snapshot();
             }
             RelayMessage::Due(Due::Renew) => state.renew(),
@@ -168,11 +200,52 @@ impl Actor for Relay {
             #[cfg(test)]
             RelayMessage::Break => panic!("broken on purpose"),
         }
-        Ok(())
     }
-}
 
-impl State {
+    /// Tells the owner what is kept here; what hung on a socket of this node that has gone is
+    /// over.
+    fn announce(&self) {
+        let (mut ghosts, mut ended) = self.fanout.announcement();
+        ghosts.retain(|ghost| {
+            let gone = self.has_gone(ghost);
+            if gone {
+                ended.push((ghost.entry.id, End::Absent));
+            }
+            !gone
+        });
+        let node = self.node.name();
+        self.tell_channel(ChannelMessage::Announced {
+            node,
+            ghosts,
+            ended,
+        });
+    }
+
+    /// Whether a ghost hung on a socket of this node that is there no more.
+    fn has_gone(&self, ghost: &Ghost) -> bool {
+        match ghost.belongs {
+            Belongs::Connection(node, connection) if node == self.node.name() => {
+                !self.node.directory.connections().contains_key(&connection)
+            }
+            _ => false,
+        }
+    }
+
+    /// All there was before the next frame: what follows is shown as a change.
+    fn show(&mut self, before: Snapshot) {
+        self.used_at = Instant::now();
+        if !self.fanout.is_synced() {
+            self.fanout.catch_up(before);
+            self.let_in();
+        }
+    }
+
+    fn people(&mut self) {
+        for message in self.before_people.take().into_iter().flatten() {
+            self.take(message);
+        }
+    }
+
     fn enter(&mut self, viewer: Viewer, reply: Option<RpcReplyPort<()>>) {
         self.used_at = Instant::now();
         if !self.fanout.is_synced() {
@@ -255,18 +328,28 @@ impl State {
             Applied::Old => {}
         }
         if acknowledge {
-            let node = self.node.clock.name();
+            let node = self.node.name();
             self.tell_channel(ChannelMessage::Seen { node, n });
         }
     }
 
-    fn snapshot(&mut self, snapshot: Snapshot) {
+    fn snapshot(&mut self, mut snapshot: Snapshot) {
         self.asked_at = None;
+        let frames = std::mem::take(&mut self.frames);
+        if !self.fanout.is_synced() {
+            // Nobody here was shown what changed since it was asked for.
+            before_frames(&mut snapshot, &frames);
+        }
         let entries = self.fanout.catch_up(snapshot);
         self.tell(&entries);
-        for frame in std::mem::take(&mut self.frames) {
+        self.let_in();
+        for frame in frames {
             self.frame(frame);
         }
+    }
+
+    /// Those who waited for the first snapshot enter.
+    fn let_in(&mut self) {
         for (viewer, reply) in std::mem::take(&mut self.entering) {
             self.enter(viewer, reply);
         }
@@ -274,7 +357,7 @@ impl State {
 
     fn ask_for_snapshot(&mut self) {
         self.asked_at = Some(Instant::now());
-        let node = self.node.clock.name();
+        let node = self.node.name();
         self.tell_channel(ChannelMessage::Watch {
             node,
             from: Some(self.fanout.from()),
@@ -363,8 +446,18 @@ impl State {
         if unanswered {
             self.ask_for_snapshot();
         } else {
-            let node = self.node.clock.name();
+            let node = self.node.name();
             self.tell_channel(ChannelMessage::Watch { node, from: None });
+        }
+        // Presence may have started anew, and never say that they are.
+        self.people();
+        for ghost in self.fanout.ghosts().filter(|ghost| self.has_gone(ghost)) {
+            let (id, by) = (ghost.entry.id, ghost.belongs);
+            self.tell_channel(ChannelMessage::Abandon {
+                id,
+                by,
+                answer: None,
+            });
         }
         let wanted = !self.parts.is_empty() || !self.entering.is_empty() || !self.fanout.is_quiet();
         if wanted {
@@ -382,10 +475,35 @@ impl State {
     /// What reaches it after it left goes to its successor; frames find it by themselves.
     fn hand_on(&self, message: RelayMessage) {
         match message {
-            RelayMessage::Enter { .. } | RelayMessage::Leave { .. } | RelayMessage::Keep => {
+            RelayMessage::Enter { .. }
+            | RelayMessage::Leave { .. }
+            | RelayMessage::Keep
+            | RelayMessage::Show(_) => {
                 self.node.tell_relay_here(&self.conversation, message);
             }
             _ => {}
         }
+    }
+}
+
+/// Takes out of a snapshot what frames of the same life have told already: it becomes what was
+/// there before the first of them.
+fn before_frames(snapshot: &mut Snapshot, frames: &[Arc<Frame>]) {
+    let told = || {
+        let told = frames.iter();
+        told.filter(|frame| frame.epoch == snapshot.epoch)
+    };
+    let Some(first) = told().map(|frame| frame.n).min() else {
+        return;
+    };
+    let changed: HashSet<MessageId> = told()
+        .flat_map(|frame| frame.changes.iter().map(Change::id))
+        .collect();
+    if first <= snapshot.n {
+        snapshot.n = first - 1;
+        snapshot
+            .ghosts
+            .retain(|ghost| !changed.contains(&ghost.entry.id));
+        snapshot.sent.retain(|entry| !changed.contains(&entry.id));
     }
 }

@@ -171,7 +171,7 @@ pub struct PrivilegedPatch {
 }
 
 /// A part of a conversation, with what is being typed there.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct History {
     /// Newest first.
     pub entries: Vec<Entry>,

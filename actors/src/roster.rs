@@ -3,15 +3,24 @@
 //! `join` is a person's first connection, `part` the last one's end, whatever device it is.
 //! Pure: the presence actor adds the sockets and the pace.
 
+use crate::cluster::Online;
 use crate::edge::ConnectionId;
+use cluster_config::NodeName;
 use cql::{SignInHash, UserId, Username};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// Somebody who is online.
 #[derive(Debug)]
 struct Person {
     username: Username,
     connections: HashSet<ConnectionId>,
+    elsewhere: HashSet<(NodeName, SignInHash)>,
+}
+
+impl Person {
+    fn is_gone(&self) -> bool {
+        self.connections.is_empty() && self.elsewhere.is_empty()
+    }
 }
 
 /// The people of one node, or of all.
@@ -20,6 +29,8 @@ pub struct Roster {
     people: BTreeMap<UserId, Person>,
     sign_ins: HashMap<SignInHash, usize>,
     connections: HashMap<ConnectionId, (UserId, SignInHash)>,
+    /// The sign-ins that are connected to other nodes.
+    elsewhere: HashMap<NodeName, HashMap<SignInHash, UserId>>,
 }
 
 /// What the end of a connection meant.
@@ -50,26 +61,86 @@ impl Roster {
             return false;
         }
         *self.sign_ins.entry(sign_in).or_default() += 1;
-        let person = self.people.entry(user).or_insert_with(|| Person {
-            username: username.clone(),
-            connections: HashSet::new(),
-        });
+        let person = self.person(user, username);
+        let first = person.is_gone();
         person.connections.insert(connection);
-        person.connections.len() == 1
+        first
     }
 
-    /// A connection goes; none if it was not here.
-    pub fn remove(&mut self, connection: ConnectionId) -> Option<Left> {
-        let (user, sign_in) = self.connections.remove(&connection)?;
+    fn person(&mut self, user: UserId, username: &Username) -> &mut Person {
+        self.people.entry(user).or_insert_with(|| Person {
+            username: username.clone(),
+            connections: HashSet::new(),
+            elsewhere: HashSet::new(),
+        })
+    }
+
+    /// A sign-in is connected to another node. True if the person was nowhere before.
+    pub fn join_elsewhere(&mut self, node: NodeName, online: &Online) -> bool {
+        let there = self.elsewhere.entry(node).or_default();
+        if there.insert(online.sign_in, online.user).is_some() {
+            return false;
+        }
+        *self.sign_ins.entry(online.sign_in).or_default() += 1;
+        let person = self.person(online.user, &online.username);
+        let first = person.is_gone();
+        person.elsewhere.insert((node, online.sign_in));
+        first
+    }
+
+    /// A sign-in is connected to another node no more; none if it was not.
+    pub fn part_elsewhere(&mut self, node: NodeName, sign_in: SignInHash) -> Option<Left> {
+        let there = self.elsewhere.get_mut(&node)?;
+        let user = there.remove(&sign_in)?;
+        if there.is_empty() {
+            self.elsewhere.remove(&node);
+        }
+        self.sign_in_left(sign_in);
+        let person = self.people.get_mut(&user)?;
+        person.elsewhere.remove(&(node, sign_in));
+        self.left(user)
+    }
+
+    /// The sign-ins that are connected to another node.
+    pub fn on_node(&self, node: NodeName) -> Vec<SignInHash> {
+        let there = self.elsewhere.get(&node);
+        there
+            .into_iter()
+            .flat_map(|there| there.keys().copied())
+            .collect()
+    }
+
+    /// The nodes where any of these people is; `me` is this one.
+    pub fn nodes_of(&self, users: &[UserId], me: NodeName) -> BTreeSet<NodeName> {
+        let mut nodes = BTreeSet::new();
+        for person in users.iter().filter_map(|user| self.people.get(user)) {
+            nodes.extend(person.elsewhere.iter().map(|(node, _)| *node));
+            if !person.connections.is_empty() {
+                nodes.insert(me);
+            }
+        }
+        nodes
+    }
+
+    /// The other nodes that a sign-in is connected to.
+    pub fn nodes_of_sign_in(&self, sign_in: SignInHash) -> Vec<NodeName> {
+        let there = self.elsewhere.iter();
+        let there = there.filter(|(_, there)| there.contains_key(&sign_in));
+        there.map(|(node, _)| *node).collect()
+    }
+
+    fn sign_in_left(&mut self, sign_in: SignInHash) {
         if let Some(count) = self.sign_ins.get_mut(&sign_in) {
             *count -= 1;
             if *count == 0 {
                 self.sign_ins.remove(&sign_in);
             }
         }
-        let person = self.people.get_mut(&user)?;
-        person.connections.remove(&connection);
-        let parted = person.connections.is_empty();
+    }
+
+    fn left(&mut self, user: UserId) -> Option<Left> {
+        let person = self.people.get(&user)?;
+        let parted = person.is_gone();
         let username = person.username.clone();
         if parted {
             self.people.remove(&user);
@@ -79,6 +150,14 @@ impl Roster {
             username,
             parted,
         })
+    }
+
+    /// A connection goes; none if it was not here.
+    pub fn remove(&mut self, connection: ConnectionId) -> Option<Left> {
+        let (user, sign_in) = self.connections.remove(&connection)?;
+        self.sign_in_left(sign_in);
+        self.people.get_mut(&user)?.connections.remove(&connection);
+        self.left(user)
     }
 
     /// Everybody, each once.

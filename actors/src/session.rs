@@ -6,6 +6,7 @@
 mod connections;
 
 use crate::channel::{Beginning, ChannelMessage};
+use crate::cluster::Word;
 use crate::edge::ConnectionId;
 use crate::frame::Belongs;
 use crate::node::{ASK_TIMEOUT, CONFIRM_TIMEOUT, Node};
@@ -16,11 +17,12 @@ use crate::requests::{
     Destination, EnterError, Login, Patch, Patched, Post, Posted, TypingError, Unanswered, Via,
 };
 use crate::timeline::REMEMBERED;
-use crate::typing_message::{By, PatchReply, Stroke, TypingMessageMessage, Typist};
+use crate::typing_message::{By, PatchReply, Stroke, Typist};
+use cluster_config::NodeName;
 use connections::Connections;
 use cql::{ChannelName, Conversation, MessageId, Millis, SignInHash};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -38,6 +40,9 @@ const SEEN: Duration = Duration::from_secs(12 * 3_600);
 /// Messages of one session that are remembered as begun here; a person who types more at a time
 /// is none.
 const BEGUN_MAX: usize = 256;
+
+/// Channels on other nodes that a session remembers to have entered; told again beyond that.
+const ENTERED_MAX: usize = 256;
 
 /// A reply to whoever began a message.
 pub type PostReply = RpcReplyPort<Result<Posted, TypingError>>;
@@ -90,6 +95,7 @@ pub enum SessionMessage {
     /// Reported by an owner: how a message stands now; `open` while it is typed.
     Stands {
         id: MessageId,
+        conversation: Conversation,
         belongs: Belongs,
         open: bool,
     },
@@ -101,6 +107,8 @@ pub enum SessionMessage {
     #[cfg(test)]
     Break,
 }
+
+impl ractor::Message for SessionMessage {}
 
 /// What it starts with.
 pub struct Arguments {
@@ -124,7 +132,9 @@ pub struct State {
     hash: SignInHash,
     connections: Connections,
     /// What is typed here, and whose going ends it.
-    begun: HashMap<MessageId, Belongs>,
+    begun: HashMap<MessageId, (Belongs, Conversation)>,
+    /// The channels that this sign-in's connections on other nodes were told to enter.
+    entered_elsewhere: HashSet<(NodeName, ChannelName)>,
     paces: HashMap<MessageId, Collapse<Held>>,
     sends: Bucket,
     used_at: Instant,
@@ -148,6 +158,7 @@ impl Actor for Session {
         Ok(State {
             connections: Connections::new(limits.conversations_per_connection),
             begun: HashMap::new(),
+            entered_elsewhere: HashSet::new(),
             paces: HashMap::new(),
             sends: Bucket::new(limits.sends_per_second, limits.sends_burst, now),
             used_at: now,
@@ -210,9 +221,12 @@ impl State {
             } => self.patch(patch, since, reply),
             SessionMessage::End { reply } => self.end(reply),
             SessionMessage::Gone { connection } => self.gone(connection),
-            SessionMessage::Stands { id, belongs, open } => {
-                self.stands(id, belongs, open);
-            }
+            SessionMessage::Stands {
+                id,
+                conversation,
+                belongs,
+                open,
+            } => self.stands(id, conversation, belongs, open),
             SessionMessage::Due { id } => self.due(id),
             SessionMessage::Housekeeping => self.housekeeping(),
             #[cfg(test)]
@@ -257,8 +271,12 @@ impl State {
                 && open
             {
                 let id = posted.id;
-                let stands = SessionMessage::Stands { id, belongs, open };
-                let _ = myself.cast(stands);
+                let _ = myself.cast(SessionMessage::Stands {
+                    id,
+                    conversation,
+                    belongs,
+                    open,
+                });
             }
             let _ = reply.send(outcome);
         });
@@ -370,7 +388,12 @@ impl State {
             let outcome = answer_of(answered)
                 .await
                 .unwrap_or_else(|error| Err(error.into()));
-            let stands = |id, open| SessionMessage::Stands { id, belongs, open };
+            let stands = |id, open| SessionMessage::Stands {
+                id,
+                conversation: conversation.clone(),
+                belongs,
+                open,
+            };
             match &outcome {
                 Ok(Patched::Done) => drop(myself.cast(stands(id, stays_open))),
                 Ok(Patched::Anew(posted)) => {
@@ -389,7 +412,7 @@ impl State {
     /// Whose going ends what is typed now.
     fn belongs(&self, via: Via) -> Belongs {
         match via {
-            Via::Connection(connection) => Belongs::Connection(connection),
+            Via::Connection(connection) => Belongs::Connection(self.node.name(), connection),
             Via::Http if self.node.roster().is_connected(self.hash) => Belongs::SignIn(self.hash),
             Via::Http => Belongs::Nobody,
         }
@@ -400,10 +423,26 @@ impl State {
         self.node.tell_relay_here(conversation, RelayMessage::Keep);
         if let Conversation::Channel(channel) = conversation {
             self.enter_implicitly(channel.clone(), None);
+            self.enter_elsewhere(channel);
         }
     }
 
-    fn stands(&mut self, id: MessageId, belongs: Belongs, open: bool) {
+    /// This sign-in's connections on other nodes enter it, too.
+    fn enter_elsewhere(&mut self, channel: &ChannelName) {
+        let nodes = self.node.roster().nodes_of_sign_in(self.hash);
+        if self.entered_elsewhere.len() > ENTERED_MAX {
+            self.entered_elsewhere.clear();
+        }
+        for node in nodes {
+            if self.entered_elsewhere.insert((node, channel.clone())) {
+                let (hash, channel) = (self.hash, channel.clone());
+                self.node
+                    .tell_node(node, Word::EnterImplicitly { hash, channel });
+            }
+        }
+    }
+
+    fn stands(&mut self, id: MessageId, conversation: Conversation, belongs: Belongs, open: bool) {
         if !open {
             self.begun.remove(&id);
             self.paces.remove(&id);
@@ -411,12 +450,12 @@ impl State {
         }
         // The connection may have gone while its message began.
         let gone = match belongs {
-            Belongs::Connection(connection) => !self.connections.contains(connection),
+            Belongs::Connection(_, connection) => !self.connections.contains(connection),
             Belongs::SignIn(_) => !self.node.roster().is_connected(self.hash),
             Belongs::Nobody => false,
         };
         if gone {
-            self.abandon(id, belongs);
+            self.abandon(id, belongs, &conversation);
             return;
         }
         if self.begun.len() >= BEGUN_MAX
@@ -425,26 +464,27 @@ impl State {
             self.begun.remove(&oldest);
             self.paces.remove(&oldest);
         }
-        self.begun.insert(id, belongs);
+        self.begun.insert(id, (belongs, conversation));
     }
 
     /// Has a ghost erased, if it still hangs on what has gone; the receiver fires when viewers
     /// know.
-    fn abandon(&self, id: MessageId, by: Belongs) -> tokio::sync::oneshot::Receiver<()> {
+    fn abandon(
+        &self,
+        id: MessageId,
+        by: Belongs,
+        conversation: &Conversation,
+    ) -> tokio::sync::oneshot::Receiver<()> {
         let (done, seen) = tokio::sync::oneshot::channel();
         let answer = Box::new(move || {
             let _ = done.send(());
         });
-        let message = TypingMessageMessage::Abandoned {
+        let message = ChannelMessage::Abandon {
+            id,
             by,
             answer: Some(answer),
         };
-        // Dropped with its answer if the message is over already.
-        let _ = self
-            .node
-            .directory
-            .typing_messages
-            .tell_if_there(&id, message);
+        self.node.tell_channel(conversation, message);
         seen
     }
 
@@ -453,14 +493,14 @@ impl State {
         &mut self,
         gone: impl Fn(Belongs) -> bool,
     ) -> Vec<tokio::sync::oneshot::Receiver<()>> {
-        let ids: Vec<(MessageId, Belongs)> = self
+        let ids: Vec<(MessageId, Belongs, Conversation)> = self
             .begun
             .iter()
-            .filter(|(_, belongs)| gone(**belongs))
-            .map(|(id, belongs)| (*id, *belongs))
+            .filter(|(_, (belongs, _))| gone(*belongs))
+            .map(|(id, (belongs, conversation))| (*id, *belongs, conversation.clone()))
             .collect();
         ids.into_iter()
-            .map(|(id, belongs)| {
+            .map(|(id, belongs, conversation)| {
                 self.begun.remove(&id);
                 if let Some(held) = self
                     .paces
@@ -469,7 +509,7 @@ impl State {
                 {
                     let _ = held.reply.send(Ok(Patched::Done));
                 }
-                self.abandon(id, belongs)
+                self.abandon(id, belongs, &conversation)
             })
             .collect()
     }
@@ -529,15 +569,22 @@ async fn all_of(seen: Vec<tokio::sync::oneshot::Receiver<()>>) {
     let _ = tokio::time::timeout(CONFIRM_TIMEOUT, futures::future::join_all(seen)).await;
 }
 
-/// Tells presence that a connection went, once viewers know that what it typed is gone.
+/// Tells presence that a connection went, once viewers know that what it typed is gone; with the
+/// last one goes what was typed by HTTP, on whatever node.
 fn part_after(
     node: &Arc<Node>,
     connection: ConnectionId,
     seen: Vec<tokio::sync::oneshot::Receiver<()>>,
+    last_of: Option<SignInHash>,
 ) -> tokio::task::JoinHandle<()> {
     let node = node.clone();
     tokio::spawn(async move {
-        all_of(seen).await;
+        let by_http = async {
+            if let Some(hash) = last_of {
+                node.abandon_sign_in(hash).await;
+            }
+        };
+        tokio::join!(all_of(seen), by_http);
         if let Some(presence) = node.directory.presence() {
             let _ = presence.cast(PresenceMessage::Gone { connection });
         }

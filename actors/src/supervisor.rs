@@ -6,13 +6,15 @@
 
 use crate::channel::{self, Channel, ChannelMessage};
 use crate::clock::RENEWED_EVERY;
+use crate::cluster::{Keeper, Links, keeper};
 use crate::edge::{ConnectionId, Kill};
 use crate::node::{Lives, Node};
 use crate::presence::Presence;
 use crate::relay::{self, Relay, RelayMessage};
 use crate::session::{self, Session, SessionMessage};
 use crate::typing_message::{PatchReply, Stroke, TypingMessageMessage};
-use cql::{Conversation, MessageId, Millis, SignInHash};
+use cluster_config::Membership;
+use cql::{Conversation, MessageId, Millis, SignInHash, StoreError};
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, ActorRuntime, SupervisionEvent};
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +30,8 @@ pub enum SystemMessage {
     /// Have the store forget what has outlived its time.
     Sweep,
 }
+
+impl ractor::Message for SystemMessage {}
 
 /// The root.
 pub struct Supervisor;
@@ -54,6 +58,7 @@ impl Actor for Supervisor {
         message: SystemMessage,
         node: &mut Arc<Node>,
     ) -> Result<(), ActorProcessingErr> {
+        node.cluster.waiting.expire(tokio::time::Instant::now());
         let node = node.clone();
         // Beside the actor: a store that is away must not keep it from its children.
         tokio::spawn(async move {
@@ -179,18 +184,35 @@ impl Node {
         started
     }
 
-    /// Says something to a conversation's owner, wherever it is. What can't be said is dropped
-    /// with its reply port, and whoever waits for that learns so at once.
-    pub fn tell_channel(self: &Arc<Self>, conversation: &Conversation, message: ChannelMessage) {
-        match self.lives(conversation) {
-            Lives::Here => self.directory.channels.tell(
-                conversation,
-                || self.start_channel(conversation, false),
-                message,
-            ),
-            Lives::There(owner) => warn!(owner = %owner, "no link to the owner"),
-            Lives::Nowhere => {}
-        }
+    /// Starts what keeps this node in the view.
+    pub async fn start_keeper(
+        self: &Arc<Self>,
+        membership: Membership,
+        links: Option<Arc<dyn Links>>,
+    ) -> Result<(), StoreError> {
+        let node = self.clone();
+        let arguments = keeper::Arguments {
+            node,
+            membership,
+            links,
+        };
+        let started = Keeper::spawn(None, Keeper, arguments).await;
+        let (keeper, _) = started.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        self.cluster.set_keeper(keeper);
+        Ok(())
+    }
+
+    /// Says something to a conversation that lives here.
+    pub fn tell_channel_here(
+        self: &Arc<Self>,
+        conversation: &Conversation,
+        message: ChannelMessage,
+    ) {
+        self.directory.channels.tell(
+            conversation,
+            || self.start_channel(conversation, false),
+            message,
+        );
     }
 
     /// Changes a message, wherever its owner is: by its own actor, or by the channel where there

@@ -3,6 +3,7 @@
 use crate::channel::{Beginning, ChannelMessage};
 use crate::claim::ClaimKey;
 use crate::clock::Clock;
+use crate::cluster::{Cluster, KeeperMessage, LinkError, Links, Question};
 use crate::directory::ConnectionOf;
 use crate::edge::{ConnectionId, Event, Kill, Sockets, Wants};
 use crate::frame::Belongs;
@@ -15,8 +16,10 @@ use crate::requests::{
 use crate::session::{SessionMessage, answer_of};
 use crate::settings::Limits;
 use crate::supervisor::Supervisor;
-use crate::typing_message::{By, Stroke, TypingMessageMessage};
-use cluster_config::{Placement, Shard, View};
+use crate::typing_message::{By, Stroke, Whereabouts};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use cluster_config::{ENVELOPES, Member, MemberState, Membership, NodeName, Shard, Standing};
 use cql::{
     ChannelName, Conversation, MessageId, Millis, Placed, Range, SessionToken, SignIn, SignInHash,
     Store, StoreError, UserId, Username,
@@ -25,6 +28,7 @@ use ractor::concurrency::{OneshotReceiver, oneshot};
 use ractor::{Actor, RpcReplyPort};
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Pause between attempts to reach a store that is away at start.
@@ -32,6 +36,12 @@ const STORE_RETRY: Duration = Duration::from_secs(1);
 
 /// Connections that were told to go are ended this much later.
 const FAREWELL: Duration = Duration::from_millis(300);
+
+/// How long handing over may take: a change of the view, and the writes on their way.
+const HANDED_OVER_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long taking the own row out of the view may take; others do it else.
+const LEFT_WITHIN: Duration = Duration::from_secs(2);
 
 /// What a node's actors start with.
 #[derive(Debug)]
@@ -42,6 +52,27 @@ pub struct Start {
     pub sockets: Arc<dyn Sockets>,
     /// What people may do.
     pub limits: Limits,
+    /// What makes links with other nodes; none for one node alone.
+    pub links: Option<Arc<dyn Links>>,
+}
+
+/// Why a node does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// What its store holds can't be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// There can be no links.
+    #[error(transparent)]
+    Links(#[from] LinkError),
+    /// Nobody else can use its store.
+    #[error(
+        "cluster.listen is set, and the embedded store can't be shared: a cluster needs store.kind = \"cql\""
+    )]
+    NotShared,
+    /// It may not be a member.
+    #[error("{0}")]
+    Refused(String),
 }
 
 /// Whether the store answers.
@@ -62,20 +93,77 @@ pub struct System {
 impl System {
     /// Takes a slot and starts. Waits for a store that is away, saying so once in the log; an
     /// error is one that waiting does not mend.
-    pub async fn start(start: Start) -> Result<System, StoreError> {
+    pub async fn start(start: Start) -> Result<System, StartError> {
         let Start {
             store,
             sockets,
             limits,
+            links,
         } = start;
         let (clock, claims) = wait_for_store(&*store).await?;
-        let placement = Placement::of(&View::alone(clock.name()));
-        let node = Arc::new(Node::new(store, sockets, limits, clock, claims, placement));
+        let is_shared = store.members().is_some();
+        if links.is_some() && !is_shared {
+            return Err(StartError::NotShared);
+        }
+        let cluster = if is_shared {
+            Cluster::shared()
+        } else {
+            Cluster::alone(clock.name())
+        };
+        let node = Arc::new(Node::new(store, sockets, limits, clock, claims, cluster));
         let started = Supervisor::spawn(None, Supervisor, node.clone()).await;
         let (root, _) = started.map_err(|error| StoreError::Unavailable(error.to_string()))?;
         // Nobody else has seen this node yet, so it is not set.
         let _ = node.directory.system.set(root);
-        Ok(System { node })
+        let system = System { node };
+        if is_shared {
+            system.join(links).await?;
+        }
+        Ok(system)
+    }
+
+    /// Becomes a member; done when this node owns its share.
+    async fn join(&self, links: Option<Arc<dyn Links>>) -> Result<(), StartError> {
+        let node = &self.node;
+        let mut member = Member::new(node.name(), MemberState::Joining);
+        member.release = env!("CARGO_PKG_VERSION").to_owned();
+        member.envelope = *ENVELOPES.end();
+        if let Some(links) = &links {
+            member.address = links.address();
+            member.fingerprint = links.fingerprint();
+            let cookie = node.store.cluster_key("links", rand::random()).await?;
+            links.start(node, URL_SAFE_NO_PAD.encode(cookie)).await?;
+        }
+        let mut standing = node.cluster.standing();
+        let membership = Membership::new(member, ENVELOPES);
+        node.start_keeper(membership, links).await?;
+        // The sender lives in the node.
+        let _ = standing
+            .wait_for(|standing| !matches!(standing, Standing::Joining))
+            .await;
+        let standing = standing.borrow().clone();
+        match standing {
+            Standing::Refused(why) => Err(StartError::Refused(why)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits until this node is put out of the cluster: it may not serve any more, and comes
+    /// back under a new name.
+    pub async fn put_out(&self) {
+        self.node.cluster.put_out().await;
+    }
+
+    /// Whether this node may acknowledge, or no other one may either, as far as their pings say.
+    pub fn is_of_use(&self) -> bool {
+        let cluster = &self.node.cluster;
+        let others = || cluster.figures();
+        let another = || {
+            others()
+                .iter()
+                .any(|(_, link)| link.lease.load(Ordering::Relaxed))
+        };
+        cluster.lease_holds() || !another()
     }
 
     /// What its actors share, for their tests.
@@ -111,7 +199,6 @@ impl System {
             .node
             .ask_store(self.node.store.end_sign_in(hash))
             .await?;
-        self.node.forget_sign_in(hash);
         self.end_session(hash).await;
         Ok(was_there)
     }
@@ -132,29 +219,29 @@ impl System {
     /// Ends everything alive of a user who was, or is about to be, deleted: ghosts, sockets,
     /// sign-ins, the name.
     pub async fn end_user(&self, user: UserId, username: &Username) {
-        self.node.forget_name(username);
+        self.forget_name(username).await;
         let stored = self.node.ask_store(self.node.store.sign_ins_of(user)).await;
         for hash in stored.unwrap_or_default() {
-            self.node.forget_sign_in(hash);
             self.end_session(hash).await;
         }
-        self.node.forget_name(username);
+        self.forget_name(username).await;
     }
 
+    async fn forget_name(&self, username: &Username) {
+        self.node.forget_name(username);
+        let username = username.clone();
+        let forget = Question::ForgetName { username };
+        self.node.ask_all(forget, CONFIRM_TIMEOUT * 2).await;
+    }
+
+    /// On all nodes; those that don't answer within a second find out when they next look.
     async fn end_session(&self, hash: SignInHash) {
-        let (reply, ended) = oneshot();
-        let end = SessionMessage::End {
-            reply: reply.into(),
-        };
-        if self
+        self.node.forget_sign_in(hash);
+        let here = self.node.end_session_here(hash);
+        let there = self
             .node
-            .directory
-            .sessions
-            .tell_if_there(&hash, end)
-            .is_ok()
-        {
-            let _ = tokio::time::timeout(CONFIRM_TIMEOUT * 2, ended).await;
-        }
+            .ask_all(Question::EndSignIn { hash }, CONFIRM_TIMEOUT * 2);
+        tokio::join!(here, there);
     }
 
     /// Who has that name; cached until the user is ended, a minute at most.
@@ -260,21 +347,16 @@ impl System {
     /// All connections of a sign-in that did not name their channels enter this one; answers
     /// when they have, or after a second.
     pub async fn enter_implicitly(&self, sign_in: &SignIn, channel: &ChannelName) {
-        let (reply, entered) = oneshot();
-        let channel = channel.clone();
-        let enter = SessionMessage::EnterImplicitly {
-            channel,
-            reply: reply.into(),
-        };
-        if self
-            .node
-            .directory
-            .sessions
-            .tell_if_there(&sign_in.hash, enter)
-            .is_ok()
-        {
-            let _ = tokio::time::timeout(CONFIRM_TIMEOUT * 2, entered).await;
-        }
+        let hash = sign_in.hash;
+        let here = self.node.enter_here(hash, channel.clone());
+        let nodes = self.node.roster().nodes_of_sign_in(hash);
+        let there = nodes.into_iter().map(|name| {
+            let channel = channel.clone();
+            let enter = Question::EnterImplicitly { hash, channel };
+            let entered = self.node.ask_node(name, enter, CONFIRM_TIMEOUT * 2);
+            tokio::time::timeout(CONFIRM_TIMEOUT * 2, entered)
+        });
+        tokio::join!(here, futures::future::join_all(there));
     }
 
     /// Begins a message. It is on its way when this returns, so calls keep their order; the
@@ -364,33 +446,25 @@ impl System {
             typing,
             rev: None,
         };
-        let (reply, answered) = oneshot();
-        let (since, reply) = (self.now(), reply.into());
-        let message = TypingMessageMessage::Stroke {
-            stroke,
-            since,
-            reply,
-        };
-        match self
-            .node
-            .directory
-            .typing_messages
-            .tell_if_there(&id, message)
-        {
-            Ok(()) => flat(answered).await.map(drop),
-            // Nobody is typing it: it was sent, or there is no such thing.
-            Err(_) => match self.stored(id).await? {
-                Some(_) => Err(TypingError::Sent),
-                None => Err(TypingError::NotFound),
-            },
+        if let Some(Whereabouts { conversation, .. }) = self.node.where_typed(id).await {
+            let (reply, answered) = oneshot();
+            let since = self.now();
+            self.node
+                .stroke(&conversation, id, stroke, None, since, reply.into());
+            return flat(answered).await.map(drop);
+        }
+        // Nobody is typing it: it was sent, or there is no such thing.
+        match self.stored(id).await? {
+            Some(_) => Err(TypingError::Sent),
+            None => Err(TypingError::NotFound),
         }
     }
 
     /// Deletes one, sent or not.
     pub async fn delete(&self, id: MessageId) -> Result<(), TypingError> {
-        let typed = self.conversation_typed(id).await;
+        let typed = self.node.where_typed(id).await;
         let conversation = match typed {
-            Some(conversation) => Some(conversation),
+            Some(Whereabouts { conversation, .. }) => Some(conversation),
             None => self.stored(id).await?,
         };
         let conversation = conversation.ok_or(TypingError::NotFound)?;
@@ -401,20 +475,6 @@ impl System {
         };
         self.node.tell_channel(&conversation, delete);
         flat(answered).await
-    }
-
-    /// In which conversation an id is being typed.
-    async fn conversation_typed(&self, id: MessageId) -> Option<Conversation> {
-        let (reply, answered) = oneshot();
-        let whose = TypingMessageMessage::Conversation {
-            reply: reply.into(),
-        };
-        self.node
-            .directory
-            .typing_messages
-            .tell_if_there(&id, whose)
-            .ok()?;
-        answer_of(answered).await.ok()
     }
 
     /// In which conversation a message is kept.
@@ -450,20 +510,67 @@ impl System {
         }
     }
 
+    /// Which node owns a conversation, by the view that this one acts by.
+    pub fn owner(&self, conversation: &Conversation) -> Option<String> {
+        let map = self.node.cluster.map();
+        let owner = map.placement.owner(Shard::of(&conversation.key()));
+        owner.map(|owner| owner.to_string())
+    }
+
     /// The members, owners and counts that `/cluster` shows.
     pub async fn status(&self) -> serde_json::Value {
         let (node, directory) = (&self.node, &self.node.directory);
         let (people, connections) = node.roster().counts();
-        let owned =
-            Shard::all().filter(|shard| node.placement.owner(*shard) == Some(node.clock.name()));
+        let map = node.cluster.map();
+        let mut view = node.cluster.latest();
+        if view.members.is_empty() {
+            view = map.view.clone();
+        }
+        let members: Vec<serde_json::Value> = view
+            .members
+            .iter()
+            .map(|member| {
+                let owned = Shard::all()
+                    .filter(|shard| map.placement.owner(*shard) == Some(member.name))
+                    .count();
+                let reaches: Vec<String> = member.reaches.iter().map(NodeName::to_string).collect();
+                let going = node.is_draining() && member.name == node.name();
+                let state = if going {
+                    MemberState::Draining
+                } else {
+                    member.state
+                };
+                serde_json::json!({
+                    "name": member.name.to_string(),
+                    "state": state,
+                    "address": member.address,
+                    "release": member.release,
+                    "renewals": member.renewals,
+                    "reaches": reaches,
+                    "shards": owned,
+                })
+            })
+            .collect();
+        let links: Vec<serde_json::Value> = node
+            .cluster
+            .figures()
+            .into_iter()
+            .map(|(name, figures)| {
+                serde_json::json!({
+                    "peer": name.to_string(),
+                    "round_trip_us": figures.round_trip_us.load(Ordering::Relaxed),
+                    "unacknowledged_bytes": figures.unacknowledged.load(Ordering::Relaxed),
+                    "frames_dropped": figures.dropped.load(Ordering::Relaxed),
+                })
+            })
+            .collect();
         serde_json::json!({
-            "version": node.placement.version(),
-            "node": node.clock.name().to_string(),
-            "members": [{
-                "name": node.clock.name().to_string(),
-                "state": if node.is_draining() { "draining" } else { "up" },
-                "shards": owned.count(),
-            }],
+            "version": map.view.version,
+            "node": node.name().to_string(),
+            "lease": node.cluster.lease_holds(),
+            "members": members,
+            "links": links,
+            "waiting": node.cluster.waiting.count(),
             "conversations": directory.channels.count(),
             "typing_messages": directory.typing_messages.count(),
             "relays": directory.relays.count(),
@@ -476,6 +583,7 @@ impl System {
     /// Tells connections to go, spread over `spread`, then ends those that stay; answers when
     /// none is left or the time is over. New logins are refused meanwhile.
     pub async fn drain(&self, spread: Duration) {
+        self.hand_over().await;
         let connections: Vec<(ConnectionId, Wants)> = {
             let connections = self.node.directory.connections();
             self.node.set_draining();
@@ -504,9 +612,36 @@ impl System {
         .await;
     }
 
+    /// Has other members own what this node owns, while it still serves; waits until it has
+    /// finished with it.
+    async fn hand_over(&self) {
+        let Some(reply) = self
+            .node
+            .cluster
+            .ask_keeper(|reply| KeeperMessage::Drain { reply })
+        else {
+            return;
+        };
+        let began = tokio::time::Instant::now();
+        let in_view = tokio::time::timeout(HANDED_OVER_WITHIN, reply)
+            .await
+            .is_ok();
+        let _ =
+            tokio::time::timeout(HANDED_OVER_WITHIN, self.node.cluster.shards.released_all()).await;
+        let took = began.elapsed().as_millis() as u64;
+        tracing::info!(in_view, took_ms = took, "handed over");
+    }
+
     /// Finishes what is under way, gives back the slot and ends the actors.
     pub async fn stop(&self) {
         let _ = tokio::time::timeout(crate::node::STORE_TIMEOUT, self.node.written()).await;
+        if let Some(left) = self
+            .node
+            .cluster
+            .ask_keeper(|reply| KeeperMessage::Leave { reply })
+        {
+            let _ = tokio::time::timeout(LEFT_WITHIN, left).await;
+        }
         let given_back = self.node.clock.give_back(&*self.node.store);
         if let Err(error) = self.node.ask_store(given_back).await {
             tracing::debug!(error = %error, "the slot was not given back");

@@ -5,16 +5,18 @@
 //! A message that is being sent stays a ghost until the store has it; what is asked of it
 //! meanwhile waits, so that the order of one author's wishes is kept.
 
-use crate::channel::{Answer, ChannelMessage, LastSent};
+use crate::channel::{Answer, ChannelMessage, Outgoing};
 use crate::edge::Target;
 use crate::frame::{Belongs, End, Ghost};
 use crate::node::{Node, STORE_TIMEOUT};
 use crate::requests::{Patched, TypingError, Unanswered};
 use crate::timeline::TYPED_AT_MOST;
+use cluster_config::NodeName;
 use cql::{
     Append, Conversation, Message, MessageId, MessageText, Millis, StoreError, UserId, Username,
 };
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +33,7 @@ const WAITING_MAX: usize = 64;
 pub type PatchReply = RpcReplyPort<Result<Patched, TypingError>>;
 
 /// Who changes a message.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum By {
     /// Its author, it is hoped.
     Person(Typist),
@@ -43,7 +45,7 @@ pub enum By {
 }
 
 /// A person at the keyboard.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Typist {
     /// Who.
     pub user: UserId,
@@ -58,7 +60,7 @@ pub struct Typist {
 }
 
 /// One change of a message.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stroke {
     /// Who changes it.
     pub by: By,
@@ -72,6 +74,15 @@ pub struct Stroke {
     pub rev: Option<u64>,
 }
 
+/// Where a message is being typed, and by whom.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Whereabouts {
+    /// Where.
+    pub conversation: Conversation,
+    /// By whom.
+    pub author: Option<UserId>,
+}
+
 /// What a typing message is told.
 pub enum TypingMessageMessage {
     /// Asked: change.
@@ -80,12 +91,16 @@ pub enum TypingMessageMessage {
         since: Millis,
         reply: PatchReply,
     },
-    /// Asked: where it is.
-    Conversation { reply: RpcReplyPort<Conversation> },
+    /// Asked: where it is, and whose.
+    Whereabouts { reply: RpcReplyPort<Whereabouts> },
     /// Told: it is over; nothing is answered before viewers know.
     Over { end: End, answer: Option<Answer> },
     /// Told: its author's connection went, if it still belongs to that.
     Abandoned { by: Belongs, answer: Option<Answer> },
+    /// Told: a node is no member any more.
+    NodeGone { node: NodeName },
+    /// Told: another node owns its conversation now, and goes on with it.
+    Release,
     /// Reported: what the store said of sending it.
     Appended {
         message: Box<Message>,
@@ -99,13 +114,15 @@ pub enum TypingMessageMessage {
     Due,
 }
 
+impl ractor::Message for TypingMessageMessage {}
+
 /// What it starts with.
 pub struct Begin {
     pub node: Arc<Node>,
     pub conversation: Conversation,
     pub channel: ActorRef<ChannelMessage>,
-    /// The latest time something was sent in the conversation.
-    pub last_sent: Arc<LastSent>,
+    /// What leaves the conversation for the store.
+    pub outgoing: Arc<Outgoing>,
     pub ghost: Ghost,
     /// Whether an earlier attempt to send it may have reached the store.
     pub unknown: bool,
@@ -136,6 +153,8 @@ pub struct State {
     attempts: u64,
     /// Its author went while it was being sent; it goes too, if that fails.
     abandoned: bool,
+    /// Another node goes on with it, once the store has answered.
+    released: bool,
     touched: Instant,
     timer: Option<JoinHandle<Result<(), ractor::MessagingErr<TypingMessageMessage>>>>,
 }
@@ -156,9 +175,11 @@ impl Actor for TypingMessage {
             waiting: VecDeque::new(),
             attempts: 0,
             abandoned: false,
+            released: false,
             touched: Instant::now(),
             timer: None,
         };
+        state.note_sign_in(true);
         state.set_timer(&myself);
         Ok(state)
     }
@@ -177,8 +198,11 @@ impl Actor for TypingMessage {
             } => {
                 state.stroke(&myself, stroke, since, reply);
             }
-            TypingMessageMessage::Conversation { reply } => {
-                let _ = reply.send(state.begin.conversation.clone());
+            TypingMessageMessage::Whereabouts { reply } => {
+                let _ = reply.send(Whereabouts {
+                    conversation: state.begin.conversation.clone(),
+                    author: state.begin.ghost.entry.author,
+                });
             }
             TypingMessageMessage::Over { end, answer } => state.over(&myself, end, answer),
             TypingMessageMessage::Abandoned { by, answer } => {
@@ -186,10 +210,21 @@ impl Actor for TypingMessage {
                 let its = state.begin.ghost.belongs == by;
                 if its && matches!(state.phase, Phase::Typing) {
                     state.over(&myself, End::Absent, answer);
-                } else if let Some(answer) = answer {
+                } else {
                     state.abandoned |= its;
-                    answer();
+                    if let Some(answer) = answer {
+                        answer();
+                    }
                 }
+            }
+            TypingMessageMessage::NodeGone { node } => {
+                if matches!(state.begin.ghost.belongs, Belongs::Connection(of, _) if of == node) {
+                    state.gone(&myself);
+                }
+            }
+            TypingMessageMessage::Release => {
+                state.released = true;
+                state.go_on(&myself);
             }
             TypingMessageMessage::Appended { message, outcome } => {
                 state.appended(&myself, *message, outcome);
@@ -225,6 +260,9 @@ impl State {
         since: Millis,
         reply: PatchReply,
     ) {
+        if self.released && !matches!(self.phase, Phase::Over) {
+            return self.hand_on(stroke, since, reply);
+        }
         if let Some(refused) = self.refuses(&stroke) {
             let _ = reply.send(refused);
             return;
@@ -287,7 +325,11 @@ impl State {
     ) {
         self.touched = Instant::now();
         if let By::Person(typist) = &stroke.by {
-            self.begin.ghost.belongs = typist.belongs;
+            if self.begin.ghost.belongs != typist.belongs {
+                self.note_sign_in(false);
+                self.begin.ghost.belongs = typist.belongs;
+                self.note_sign_in(true);
+            }
             self.abandoned = false;
         }
         self.begin.ghost.author_rev = stroke.rev.unwrap_or(self.begin.ghost.author_rev);
@@ -341,7 +383,7 @@ impl State {
             text,
             datetime_start: entry.datetime_start,
             datetime_sent: said
-                .unwrap_or_else(|| self.begin.last_sent.next(self.begin.node.clock.now()))
+                .unwrap_or_else(|| self.begin.outgoing.next(self.begin.node.clock.now()))
                 .max(entry.datetime_start),
         };
         let recipient = recipient(&entry.target);
@@ -351,14 +393,14 @@ impl State {
             reply: Some(reply),
         };
         let (node, myself) = (self.begin.node.clone(), myself.clone());
-        let writing = node.writing();
+        let (writing, under_way) = (node.writing(), self.begin.outgoing.begin());
         // Not given up when the request is: what was written late is still shown.
         tokio::spawn(async move {
             let outcome = node.store.append(&message, recipient.as_ref()).await;
             node.note(&outcome);
             let message = Box::new(message);
             let _ = myself.cast(TypingMessageMessage::Appended { message, outcome });
-            drop(writing);
+            drop((writing, under_way));
         });
     }
 
@@ -371,6 +413,7 @@ impl State {
         let Phase::Sending { reply, .. } = std::mem::replace(&mut self.phase, Phase::Typing) else {
             return;
         };
+        let may_answer = self.begin.node.may_acknowledge(&self.begin.conversation);
         let (answer, kept) = match outcome {
             Ok(Append::Kept) => (Ok(Patched::Done), Some(message)),
             Ok(Append::Taken(other)) => (Err(TypingError::Sent), Some(*other)),
@@ -382,6 +425,12 @@ impl State {
                 self.begin.unknown |= !matches!(error, StoreError::Unavailable(_));
                 (Err(Unanswered.into()), None)
             }
+        };
+        // It is in the history, but whether the next owner will know is not certain.
+        let answer = if may_answer {
+            answer
+        } else {
+            Err(Unanswered.into())
         };
         if let Some(message) = kept {
             self.phase = Phase::Over;
@@ -408,6 +457,7 @@ impl State {
         };
         let (node, id, myself) = (self.begin.node.clone(), self.id(), myself.clone());
         let conversation = self.begin.conversation.clone();
+        let under_way = self.begin.outgoing.begin();
         tokio::spawn(async move {
             let outcome = node
                 .store
@@ -415,6 +465,7 @@ impl State {
                 .await;
             node.note(&outcome);
             let _ = myself.cast(TypingMessageMessage::Wiped { outcome });
+            drop(under_way);
         });
     }
 
@@ -426,14 +477,15 @@ impl State {
         let Phase::Wiping { reply, .. } = std::mem::replace(&mut self.phase, Phase::Typing) else {
             return;
         };
+        let may_answer = self.begin.node.may_acknowledge(&self.begin.conversation);
         match outcome {
-            Ok(_) => {
+            Ok(_) if may_answer => {
                 let answer = reply.map(|reply| -> Answer {
                     Box::new(move || drop(reply.send(Ok(Patched::Done))))
                 });
                 self.over(myself, End::Erased, answer);
             }
-            Err(_) => {
+            _ => {
                 if let Some(reply) = reply {
                     let _ = reply.send(Err(Unanswered.into()));
                 }
@@ -469,8 +521,56 @@ impl State {
         }
     }
 
+    /// What it hung on has gone.
+    fn gone(&mut self, myself: &ActorRef<TypingMessageMessage>) {
+        if matches!(self.phase, Phase::Typing) {
+            self.over(myself, End::Absent, None);
+        } else {
+            self.abandoned = true;
+        }
+    }
+
+    /// Asks the next owner.
+    fn hand_on(&self, stroke: Stroke, since: Millis, reply: PatchReply) {
+        let message = ChannelMessage::Stroke {
+            id: self.id(),
+            stroke,
+            claim: None,
+            since,
+            reply,
+        };
+        let begin = &self.begin;
+        begin.node.tell_channel(&begin.conversation, message);
+    }
+
+    /// Notes, or forgets, whose going ends it, where that is no socket.
+    fn note_sign_in(&self, its: bool) {
+        let Belongs::SignIn(hash) = self.begin.ghost.belongs else {
+            return;
+        };
+        let mut typed_by = self.begin.node.directory.typed_by();
+        if its {
+            typed_by.entry(hash).or_default().insert(self.id());
+        } else if let Some(typed) = typed_by.get_mut(&hash) {
+            typed.remove(&self.id());
+            if typed.is_empty() {
+                typed_by.remove(&hash);
+            }
+        }
+    }
+
     /// Takes up what waited.
     fn go_on(&mut self, myself: &ActorRef<TypingMessageMessage>) {
+        if self.released && !matches!(self.phase, Phase::Sending { .. } | Phase::Wiping { .. }) {
+            for (stroke, since, reply) in std::mem::take(&mut self.waiting) {
+                self.hand_on(stroke, since, reply);
+            }
+            // Its ghost stays: the relays keep it for the next owner.
+            if matches!(self.phase, Phase::Typing) {
+                self.leave(myself);
+            }
+            return;
+        }
         while !matches!(self.phase, Phase::Sending { .. } | Phase::Wiping { .. }) {
             let Some((stroke, since, reply)) = self.waiting.pop_front() else {
                 break;
@@ -502,6 +602,7 @@ impl State {
 
     /// Out of the directory first, then to the end of the queue: what is in it is handed on.
     fn leave(&self, myself: &ActorRef<TypingMessageMessage>) {
+        self.note_sign_in(false);
         self.begin
             .node
             .directory

@@ -5,6 +5,8 @@
 //! data already, and what a case leaves behind is in nobody's way. A case never lets a store
 //! believe that time has passed for others: it writes what is old instead.
 //!
+//! A store that several nodes share keeps their view too: [`members_contract`].
+//!
 //! Run it once at a time on one store: two runs could take the same slot.
 
 mod bench;
@@ -12,6 +14,7 @@ mod channels;
 mod history;
 mod inbox;
 mod keys;
+mod members;
 mod messages;
 mod names;
 mod old_names;
@@ -21,6 +24,7 @@ mod unread;
 mod users;
 
 pub use bench::Bench;
+pub use members::{MemoryMembers, members_contract};
 
 use crate::{Store, StoreError};
 use futures::future::BoxFuture;

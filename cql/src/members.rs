@@ -39,7 +39,7 @@ pub trait Members: Send + Sync + std::fmt::Debug {
     async fn renew(&self, version: u64, name: &str, row: &str) -> Result<Swapped, StoreError>;
 
     /// Changes who is a member, if the version is still `version`: writes the row `put`, takes
-    /// out the rows `take`, and counts the version up by one, all or nothing.
+    /// out the rows `take` (but the one put), and counts the version up by one, all or nothing.
     async fn change(
         &self,
         version: u64,

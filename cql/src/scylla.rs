@@ -15,6 +15,7 @@ mod cluster_keys;
 mod inbox;
 mod keys;
 mod link;
+mod members;
 mod messages;
 mod migrations;
 mod names;
@@ -30,9 +31,9 @@ pub use settings::{ConnectError, CqlSettings};
 
 use crate::metric::{describe, timed};
 use crate::{
-    Append, ChannelName, ClaimedName, Conversation, Inbox, KeyClaim, Message, MessageId, Millis,
-    NewUser, Page, Placed, ProfileChanges, Range, SignIn, SignInHash, Slot, Store, StoreError,
-    User, UserId, Username,
+    Append, ChannelName, ClaimedName, Conversation, Inbox, KeyClaim, MemberRows, Members, Message,
+    MessageId, Millis, NewUser, Page, Placed, ProfileChanges, Range, SignIn, SignInHash, Slot,
+    Store, StoreError, Swapped, User, UserId, Username,
 };
 use ::scylla::policies::load_balancing::LoadBalancingPolicy;
 use ::scylla::statement::prepared::PreparedStatement;
@@ -43,6 +44,7 @@ use cluster_keys::ClusterKeys;
 use inbox::Inboxes;
 use keys::Keys;
 use link::{Link, damaged};
+use members::MembersTable;
 use messages::Messages;
 use migrations::MIGRATIONS;
 use names::Names;
@@ -65,6 +67,7 @@ pub struct CqlStore {
     messages: Messages,
     inboxes: Inboxes,
     keys: Keys,
+    members: MembersTable,
 }
 
 impl CqlStore {
@@ -111,6 +114,7 @@ impl CqlStore {
             messages: Messages::prepare(&link, &slots, settings.retention).await?,
             inboxes: Inboxes::prepare(&link).await?,
             keys: Keys::prepare(&link).await?,
+            members: MembersTable::prepare(&link).await?,
             slots,
             link,
         })
@@ -157,6 +161,10 @@ impl Store for CqlStore {
 
     async fn cluster_key(&self, name: &str, fresh: [u8; 32]) -> Result<[u8; 32], StoreError> {
         timed("cluster_key", self.cluster_keys.get(name, fresh)).await
+    }
+
+    fn members(&self) -> Option<&dyn Members> {
+        Some(self)
     }
 
     async fn claim_name(&self, new: &NewUser) -> Result<ClaimedName, StoreError> {
@@ -297,6 +305,28 @@ impl Store for CqlStore {
         now: Millis,
     ) -> Result<KeyClaim, StoreError> {
         timed("rebind_key", self.keys.rebind(user, key, old, claim, now)).await
+    }
+}
+
+#[async_trait]
+impl Members for CqlStore {
+    async fn members(&self) -> Result<MemberRows, StoreError> {
+        timed("members", self.members.members()).await
+    }
+
+    async fn renew(&self, version: u64, name: &str, row: &str) -> Result<Swapped, StoreError> {
+        let renew = self.members.renew(version, name, row);
+        timed("renew_member", renew).await
+    }
+
+    async fn change(
+        &self,
+        version: u64,
+        put: Option<(&str, &str)>,
+        take: &[String],
+    ) -> Result<Swapped, StoreError> {
+        let change = self.members.change(version, put, take);
+        timed("change_members", change).await
     }
 }
 

@@ -10,6 +10,7 @@ use crate::{
     User, UserId, Username,
 };
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 /// Why a store did not answer with what it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -61,7 +62,7 @@ pub enum Placed {
 }
 
 /// Which part of a history: the newest `limit` of what lies between.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Range {
     /// Only ids below.
     pub before: Option<MessageId>,
@@ -107,11 +108,12 @@ pub struct NewUser {
 /// What became of a wish for a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClaimedName {
-    /// The person exists now. If the name was released by somebody, that user is gone, and is
-    /// told here so that what is alive of them can be ended.
+    /// The person exists now. Whoever had released this name, or one alike, is gone, and is told
+    /// here so that what is alive of them can be ended.
     Claimed {
-        /// Whose the name was.
-        released: Option<UserId>,
+        /// Whose the names were: nobody's, one's, or two people's, for a name can look like two
+        /// that don't look like each other.
+        released: Vec<UserId>,
     },
     /// This user has exactly this name.
     Exists(Box<User>),

@@ -1,18 +1,21 @@
 //! The admin port: is it alive, is it ready, how is it, and go.
 //!
 //! Liveness never depends on the store, and readiness only until it was reached once: else an
-//! outage of the store would take away the node that answers 503 for it.
+//! outage of the store would take away the node that answers 503 for it. A node of a cluster
+//! that may not acknowledge is not ready while another one may.
 
 use crate::http::error;
 use crate::http::error::Failure;
 use crate::lifecycle::{Lifecycle, Phase};
 use crate::refusal::Refusal;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use cql::{ChannelName, Conversation};
 use metrics_exporter_prometheus::PrometheusHandle;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// All that the admin port answers.
@@ -30,7 +33,7 @@ pub fn router(lifecycle: Lifecycle, metrics: PrometheusHandle) -> Router {
 
 async fn ready(State(lifecycle): State<Lifecycle>) -> (StatusCode, Json<Value>) {
     let phase = lifecycle.phase();
-    let ready = phase == Phase::Serving;
+    let ready = phase == Phase::Serving && lifecycle.is_of_use();
     let status = if ready {
         StatusCode::OK
     } else {
@@ -40,9 +43,26 @@ async fn ready(State(lifecycle): State<Lifecycle>) -> (StatusCode, Json<Value>) 
     (status, Json(body))
 }
 
-async fn cluster(State(lifecycle): State<Lifecycle>) -> Result<Json<Value>, Failure> {
+#[derive(Debug, Deserialize)]
+struct Whose {
+    channel: Option<String>,
+}
+
+/// With `?channel=name`, also who owns that channel.
+async fn cluster(
+    State(lifecycle): State<Lifecycle>,
+    Query(whose): Query<Whose>,
+) -> Result<Json<Value>, Failure> {
+    let channel = whose.channel.map(|name| ChannelName::parse(&name));
+    let channel = channel.transpose().map_err(|_| Refusal::MALFORMED)?;
     match lifecycle.system() {
-        Some(system) => Ok(Json(system.status().await)),
+        Some(system) => {
+            let mut status = system.status().await;
+            if let Some(name) = channel {
+                status["owner"] = json!(system.owner(&Conversation::Channel(name)));
+            }
+            Ok(Json(status))
+        }
         None => Err(Refusal::UNAVAILABLE.into()),
     }
 }

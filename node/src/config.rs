@@ -3,6 +3,7 @@
 //! All of it is read and looked at before anything else happens: an unknown key, a contradiction
 //! or a place that can't be written is said in one sentence that names the key.
 
+mod cluster;
 mod limits;
 mod secret;
 mod sources;
@@ -11,6 +12,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 
+pub use cluster::ClusterSettings;
 pub use limits::{HttpLimits, Limits};
 pub use secret::Secret;
 pub use store::StoreSettings;
@@ -36,6 +38,8 @@ pub struct Settings {
     pub secret: Option<Secret>,
     /// Where things are kept.
     pub store: StoreSettings,
+    /// How other nodes reach this one; none: it is alone.
+    pub cluster: Option<ClusterSettings>,
     /// How much of everything.
     pub limits: Limits,
     /// How the log looks.
@@ -56,6 +60,9 @@ pub struct Http {
     /// Certificate chain and key, as files.
     pub tls: Option<(PathBuf, PathBuf)>,
 }
+
+/// What is told unless an operator chooses: drivers tell of every connection they make.
+const FILTER: &str = "info,ractor_cluster=warn,scylla=warn";
 
 /// Section `log`.
 #[derive(Debug, Clone)]
@@ -102,6 +109,7 @@ struct Written {
     admin: WrittenAdmin,
     api: WrittenApi,
     store: store::Written,
+    cluster: cluster::Written,
     limits: toml::Table,
     log: WrittenLog,
     otel: WrittenOtel,
@@ -181,6 +189,7 @@ impl Settings {
             admin,
             api,
             store,
+            cluster,
             limits,
             log,
             otel,
@@ -191,11 +200,20 @@ impl Settings {
                 "is the same address as http.listen, and must be another",
             ));
         }
+        let store = store.look_at()?;
+        let cluster = cluster.look_at()?;
+        if cluster.is_some() && matches!(store, StoreSettings::Embedded { .. }) {
+            return Err(SettingsError::new(
+                "cluster.listen",
+                "needs a store that nodes share, and the embedded one can't be: set store.kind = \"cql\"",
+            ));
+        }
         Ok(Settings {
             http: Http::look_at(http)?,
             admin: admin.listen,
             secret: secret::one_of("api.secret", api.secret, api.secret_file)?,
-            store: store.look_at()?,
+            store,
+            cluster,
             limits: Limits::look_at(limits)?,
             log: Log::look_at(log)?,
             otel: otel.endpoint.map(collector).transpose()?,
@@ -234,7 +252,7 @@ impl Http {
 
 impl Log {
     fn look_at(written: WrittenLog) -> Result<Self, SettingsError> {
-        let filter = written.filter.unwrap_or_else(|| "info".to_owned());
+        let filter = written.filter.unwrap_or_else(|| FILTER.to_owned());
         EnvFilter::builder()
             .parse(&filter)
             .map_err(|error| SettingsError::new("log.filter", error.to_string()))?;

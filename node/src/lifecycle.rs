@@ -75,6 +75,11 @@ impl Lifecycle {
         }
     }
 
+    /// Whether this node may acknowledge, or no other one may either.
+    pub fn is_of_use(&self) -> bool {
+        self.system().is_none_or(System::is_of_use)
+    }
+
     /// What is known of the store: `unknown` until it was reached once.
     pub fn store(&self) -> &'static str {
         match self.system().map(System::store_health) {

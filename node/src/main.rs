@@ -3,8 +3,10 @@
 //! It ends with 0 when all went well, 1 when something failed, 2 when the settings are no good.
 
 mod admin;
+mod again;
 mod app;
 mod client_address;
+mod cluster_status;
 mod config;
 mod destination;
 mod http;
@@ -22,6 +24,7 @@ mod telemetry;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use config::{Settings, SettingsError};
+use serve::Served;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use telemetry::Telemetry;
@@ -51,6 +54,17 @@ enum Command {
     Migrate,
     /// Looks at the settings and the store, and changes nothing
     Check,
+    /// Asks the running node that the settings name about its cluster
+    Cluster {
+        #[command(subcommand)]
+        command: ClusterCommand,
+    },
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+enum ClusterCommand {
+    /// Shows its members, links and shares
+    Status,
 }
 
 fn main() -> ExitCode {
@@ -82,20 +96,31 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
             println!("the settings are good");
             Ok(())
         }
+        Command::Cluster {
+            command: ClusterCommand::Status,
+        } => {
+            print!("{}", cluster_status::of(settings.admin)?);
+            Ok(())
+        }
     }
 }
 
 fn serve(settings: Settings) -> anyhow::Result<()> {
     let telemetry = Telemetry::start(&settings.log, settings.otel.as_ref())?;
     let runtime = runtime()?;
-    let served = runtime.block_on(serve::serve(settings, telemetry.metrics.clone()));
+    let again = again::Again::of_environment();
+    let metrics = telemetry.metrics.clone();
+    let served = runtime.block_on(serve::serve(settings, metrics, again.pause()));
     if let Err(failed) = &served {
         error!(error = format!("{failed:#}"), "ended");
     }
     // What still runs is not waited for: all that had to be finished is.
     runtime.shutdown_background();
     telemetry.stop();
-    served
+    match served? {
+        Served::Ended => Ok(()),
+        Served::PutOut { listening, up } => again.start(&listening, up),
+    }
 }
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {

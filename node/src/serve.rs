@@ -10,11 +10,12 @@ use crate::signals::{Signals, Told};
 use crate::sockets::Edge;
 use crate::store::{Opened, Opening};
 use crate::telemetry::Telemetry;
-use actors::{Start, System};
+use actors::{ClusterLinks, Links, Start, System};
 use anyhow::{Context, bail};
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -23,12 +24,32 @@ use tracing::{error, info};
 /// How long requests under way may take to finish when a node goes; longer than any may take.
 const LAST_REQUESTS: Duration = Duration::from_secs(3);
 
-/// Serves until told to go.
-pub async fn serve(settings: Settings, metrics: PrometheusHandle) -> anyhow::Result<()> {
+/// How serving ended.
+#[derive(Debug)]
+pub enum Served {
+    /// As it was told to.
+    Ended,
+    /// The other nodes go on without it: it comes back under a new name, on the same ports.
+    PutOut {
+        /// Where it listened, by key.
+        listening: Vec<(&'static str, SocketAddr)>,
+        /// For how long it had been up.
+        up: Duration,
+    },
+}
+
+/// Serves until told to go, after a `pause` in which it is no member.
+pub async fn serve(
+    settings: Settings,
+    metrics: PrometheusHandle,
+    pause: Duration,
+) -> anyhow::Result<Served> {
     let mut signals = Signals::listen()?;
     let tls = tls(&settings)?;
     let opening = Opening::begin(&settings.store).await?;
-    let ports = Ports::bind(&settings).await?;
+    let mut ports = Ports::bind(&settings).await?;
+    let listening = ports.listening()?;
+    let links = ports.links(&settings)?;
     let (end, ended) = watch::channel(false);
 
     let lifecycle = Lifecycle::new(settings.limits.http.drain());
@@ -50,10 +71,10 @@ pub async fn serve(settings: Settings, metrics: PrometheusHandle) -> anyhow::Res
     let public = spawn_server(ports.public, tls.clone(), public, ended, connections);
 
     let (system, opened) = tokio::select! {
-        started = start(&settings, &opening, &edge) => started?,
+        started = start(&settings, &opening, &edge, links, pause) => started?,
         () = signals.end() => {
             info!("told to go before the store was reached");
-            return Ok(());
+            return Ok(Served::Ended);
         }
     };
     edge.attach(
@@ -73,7 +94,15 @@ pub async fn serve(settings: Settings, metrics: PrometheusHandle) -> anyhow::Res
     lifecycle.started(system.clone());
     info!("ready");
 
-    until_told(&mut signals, tls.as_ref()).await;
+    let began = Instant::now();
+    tokio::select! {
+        () = until_told(&mut signals, tls.as_ref()) => {}
+        // What is open ends with this process: nothing may be served any more.
+        () = system.put_out() => {
+            let up = began.elapsed();
+            return Ok(Served::PutOut { listening, up });
+        }
+    }
     tokio::select! {
         () = lifecycle.drain() => {}
         () = signals.end() => bail!("told to go a second time, and went at once"),
@@ -88,7 +117,7 @@ pub async fn serve(settings: Settings, metrics: PrometheusHandle) -> anyhow::Res
     system.stop().await;
     opened.close().await;
     info!("ended");
-    Ok(())
+    Ok(Served::Ended)
 }
 
 /// The certificate, if one is named, found good.
@@ -101,10 +130,11 @@ pub fn tls(settings: &Settings) -> Result<Option<Tls>, SettingsError> {
         .map_err(|error| SettingsError::new("http.tls_certificate", error.to_string()))
 }
 
-/// Both ports, open.
+/// All ports, open.
 struct Ports {
     public: TcpListener,
     admin: TcpListener,
+    cluster: Option<TcpListener>,
 }
 
 impl Ports {
@@ -112,13 +142,41 @@ impl Ports {
         let ports = Ports {
             public: bind("http.listen", settings.http.listen).await?,
             admin: bind("admin.listen", settings.admin).await?,
+            cluster: match &settings.cluster {
+                Some(cluster) => Some(bind("cluster.listen", cluster.listen).await?),
+                None => None,
+            },
         };
+        let cluster = ports.cluster.as_ref().map(TcpListener::local_addr);
         info!(
             http.listen = %ports.public.local_addr()?,
             admin.listen = %ports.admin.local_addr()?,
+            cluster.listen = cluster.transpose()?.map(tracing::field::display),
             "listening"
         );
         Ok(ports)
+    }
+
+    fn listening(&self) -> std::io::Result<Vec<(&'static str, SocketAddr)>> {
+        let mut listening = vec![
+            ("http.listen", self.public.local_addr()?),
+            ("admin.listen", self.admin.local_addr()?),
+        ];
+        if let Some(cluster) = &self.cluster {
+            listening.push(("cluster.listen", cluster.local_addr()?));
+        }
+        Ok(listening)
+    }
+
+    fn links(&mut self, settings: &Settings) -> anyhow::Result<Option<Arc<dyn Links>>> {
+        let (Some(listener), Some(cluster)) = (self.cluster.take(), &settings.cluster) else {
+            return Ok(None);
+        };
+        let advertised = match &cluster.advertise {
+            Some(advertised) => advertised.clone(),
+            None => listener.local_addr()?.to_string(),
+        };
+        Ok(Some(ClusterLinks::new(listener, advertised)?))
     }
 }
 
@@ -150,16 +208,18 @@ async fn start(
     settings: &Settings,
     opening: &Opening,
     edge: &Edge,
+    links: Option<Arc<dyn Links>>,
+    pause: Duration,
 ) -> anyhow::Result<(System, Opened)> {
+    tokio::time::sleep(pause).await;
     let opened = opening.reach().await?;
     let start = Start {
         store: opened.store(),
         sockets: edge.sockets(),
         limits: settings.limits.people,
+        links,
     };
-    let system = System::start(start)
-        .await
-        .context("the store can't be used")?;
+    let system = System::start(start).await?;
     Ok((system, opened))
 }
 

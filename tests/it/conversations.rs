@@ -140,7 +140,7 @@ async fn fifty_are_listed_at_most() {
     for n in 0..52 {
         let (name, _) = ting.signs_in("friend").await;
         let body = json!({
-            "text": n.to_string(), "username": name, "datetime_start": 1, "typing": false,
+            "text": n.to_string(), "username": name, "datetime_start": n + 1, "typing": false,
         });
         ting.post(&path).privileged().json(&body).await.is(200);
         last = name;

@@ -9,6 +9,7 @@
 mod bodies;
 mod channels;
 mod claims;
+mod cluster;
 mod conversations;
 mod drain;
 mod frames;
@@ -23,6 +24,7 @@ mod limits;
 mod login;
 mod names;
 mod origins;
+mod outages;
 mod presence;
 mod privates;
 mod privileged;

@@ -139,7 +139,7 @@ fn a_place_that_cannot_be_written_is_refused() {
 
 #[test]
 fn a_damaged_store_is_refused_and_not_changed() {
-    if tests::settings::is_cql() {
+    if tests::settings::skips_embedded("what is damaged is the embedded file") {
         return;
     }
     let directory = tempfile::tempdir().unwrap();
@@ -187,7 +187,7 @@ async fn a_secret_may_be_in_a_file() {
 
 #[tokio::test]
 async fn serve_is_what_ting_alone_does_and_migrate_may_come_before() {
-    if tests::settings::is_cql() {
+    if tests::settings::skips_embedded("the file that is migrated is the embedded one") {
         return;
     }
     let directory = tempfile::tempdir().unwrap();

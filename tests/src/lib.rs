@@ -13,9 +13,11 @@
 //! Everything here panics when the product does not do as it should, and says what was seen.
 
 pub mod binary;
+pub mod cluster;
 pub mod collector;
 pub mod connection;
 pub mod http;
+pub mod keyspaces;
 pub mod log;
 pub mod metrics;
 pub mod names;
@@ -26,9 +28,11 @@ pub mod room;
 pub mod settings;
 pub mod shape;
 pub mod ting;
+pub mod wire;
 
 use std::time::Duration;
 
+pub use cluster::Cluster;
 pub use connection::{Connection, Login};
 pub use http::{Answer, Ask};
 pub use loadtest::http::{Target, TargetKind};

@@ -5,7 +5,9 @@
 
 use crate::{
     LIMIT, Settings, binary,
+    keyspaces::Keyspace,
     log::{Log, follow},
+    settings::is_cql,
 };
 use serde_json::Value;
 use std::{
@@ -19,6 +21,8 @@ use std::{
 #[derive(Debug)]
 pub struct Process {
     directory: tempfile::TempDir,
+    // Given back when the process is gone.
+    keyspace: Option<Keyspace>,
     settings: Mutex<Settings>,
     running: Mutex<Option<Running>>,
     log: Arc<Log>,
@@ -32,6 +36,8 @@ pub struct Listening {
     pub http: String,
     /// The operators' port.
     pub admin: String,
+    /// The other nodes' port, of a node that has others.
+    pub cluster: String,
 }
 
 #[derive(Debug)]
@@ -43,23 +49,46 @@ struct Running {
 impl Process {
     /// Starts a server and waits until it serves.
     pub fn start(settings: Settings) -> Result<Process, String> {
+        let mut process = Process::prepare(settings)?;
+        if process.keyspace.as_ref().is_some_and(Keyspace::is_new) {
+            process.migrate()?;
+            if let Some(keyspace) = &mut process.keyspace {
+                keyspace.made();
+            }
+        }
+        process.run()?;
+        Ok(process)
+    }
+
+    /// Starts a server and waits until it listens; its store may be away.
+    pub fn begin(settings: Settings) -> Result<Process, String> {
+        let process = Process::prepare(settings)?;
+        process.run_until_it_listens()?;
+        Ok(process)
+    }
+
+    fn prepare(settings: Settings) -> Result<Process, String> {
         let directory = tempfile::Builder::new()
             .prefix("ting-test-")
             .tempdir()
             .map_err(|error| format!("no directory for a test: {error}"))?;
-        let settings = settings.with_store(directory.path());
-        let process = Process {
+        let mut keyspace = None;
+        let settings = match settings.names_store() {
+            true => settings,
+            false if is_cql() => {
+                let taken = keyspace.insert(Keyspace::take());
+                settings.with_keyspace(taken.name())
+            }
+            false => settings.with_file(directory.path()),
+        };
+        Ok(Process {
             directory,
+            keyspace,
             settings: Mutex::new(settings),
             running: Mutex::new(None),
             log: Arc::default(),
             listening: Mutex::default(),
-        };
-        if crate::settings::is_cql() {
-            process.migrate()?;
-        }
-        process.run()?;
-        Ok(process)
+        })
     }
 
     /// The directory of its files, which it starts in.
@@ -126,6 +155,9 @@ impl Process {
                 .clone()
                 .text("http.listen", &listening.http)
                 .text("admin.listen", &listening.admin);
+            if !listening.cluster.is_empty() {
+                *settings = settings.clone().text("cluster.listen", &listening.cluster);
+            }
         }
         if let Err(error) = self.run() {
             panic!("{error}");
@@ -219,6 +251,13 @@ impl Process {
     }
 
     fn run(&self) -> Result<(), String> {
+        let from = self.run_until_it_listens()?;
+        self.wait_for_log("ready", from, |line| line["message"] == "ready")?;
+        Ok(())
+    }
+
+    /// Which line of its log is its first one.
+    fn run_until_it_listens(&self) -> Result<usize, String> {
         let from = self.log.count();
         let mut child = self
             .command()?
@@ -240,9 +279,9 @@ impl Process {
         *lock(&self.listening) = Listening {
             http: address("http.listen"),
             admin: address("admin.listen"),
+            cluster: address("cluster.listen"),
         };
-        self.wait_for_log("ready", from, |line| line["message"] == "ready")?;
-        Ok(())
+        Ok(from)
     }
 }
 

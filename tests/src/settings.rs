@@ -68,22 +68,26 @@ impl Settings {
         &self.env
     }
 
-    /// The store this run of the suite is about: `TING_TEST_STORE=cql` with
-    /// `TING_TEST_CQL=host:port`, otherwise the embedded one in `directory`.
-    pub fn with_store(self, directory: &Path) -> Self {
-        if self.keys.contains_key("store.path") || self.keys.contains_key("store.kind") {
-            return self;
-        }
-        if !is_cql() {
-            let path = directory.join("ting.db");
-            return self.text("store.path", &path.to_string_lossy());
-        }
-        let nodes = std::env::var("TING_TEST_CQL").expect("TING_TEST_CQL=host:port is needed");
-        // Each server has a keyspace of its own, as each has a file of its own otherwise.
-        let keyspace = crate::names::unique("t").replace('-', "_");
+    /// Whether a test has chosen its store itself.
+    pub fn names_store(&self) -> bool {
+        self.keys.contains_key("store.path") || self.keys.contains_key("store.kind")
+    }
+
+    /// The embedded store, in `directory`.
+    pub fn with_file(self, directory: &Path) -> Self {
+        let path = directory.join("ting.db");
+        self.text("store.path", &path.to_string_lossy())
+    }
+
+    /// The store over CQL that this run is about.
+    pub fn with_keyspace(self, keyspace: &str) -> Self {
+        let nodes = format!("[{:?}]", database());
+        // A test may lead there by a way of its own.
+        let nodes = self.keys.get("store.nodes").cloned().unwrap_or(nodes);
         self.text("store.kind", "cql")
-            .set("store.nodes", &format!("[{:?}]", nodes))
-            .text("store.keyspace", &keyspace)
+            .set("store.nodes", &nodes)
+            .text("store.datacenter", "dc1")
+            .text("store.keyspace", keyspace)
             .set("store.replication", "1")
     }
 
@@ -94,6 +98,20 @@ impl Settings {
             .map(|(key, value)| format!("{key} = {value}\n"))
             .collect()
     }
+}
+
+/// The database that this run is about, `TING_TEST_CQL=host:port`.
+pub fn database() -> String {
+    std::env::var("TING_TEST_CQL").expect("TING_TEST_CQL=host:port is needed")
+}
+
+/// Whether a test that is about the embedded store's file has to be left out of this run; says
+/// so.
+pub fn skips_embedded(what: &str) -> bool {
+    if is_cql() {
+        println!("skipped: {what}, and this run's store is a database");
+    }
+    is_cql()
 }
 
 /// Whether this run is about a CQL store.

@@ -1,22 +1,30 @@
 //! A server as a test holds it.
 
 use crate::{
-    Answer, Ask, Connection, Login, Person, Process, Room, Settings, Target, http::Api, log,
-    metrics, names, within_limit,
+    Answer, Ask, Connection, Login, Person, Process, Room, Settings, Target, cluster, http::Api,
+    log, metrics, names, size, within_limit,
 };
 use reqwest::Method;
 use serde_json::json;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
-/// A server: one for this test, or the one that all tests without settings share.
+/// A server: one for this test, or the one that all tests without settings share. It may be
+/// several nodes: then each request and each connection goes to the next one.
 ///
-/// When a test fails, the log of its server is kept and its end is shown.
+/// When a test fails, the logs of its nodes are kept and their ends are shown.
 #[derive(Debug, Clone)]
 pub struct Ting {
+    nodes: Arc<[Node]>,
+    turn: Arc<AtomicUsize>,
+    // Shared by clones, so that a log is shown once, by the last.
+    _watch: Arc<Vec<Watch>>,
+}
+
+#[derive(Debug)]
+struct Node {
     process: Arc<Process>,
     api: Api,
-    // Shared by clones, so that a log is shown once, by the last.
-    _watch: Arc<Watch>,
 }
 
 #[derive(Debug)]
@@ -25,15 +33,18 @@ struct Watch {
     from: usize,
 }
 
-/// The server of the tests that need no settings of their own.
-static SHARED: OnceLock<Result<Arc<Process>, String>> = OnceLock::new();
+/// The nodes of the tests that need no settings of their own.
+static SHARED: OnceLock<Result<Vec<Arc<Process>>, String>> = OnceLock::new();
 
 impl Ting {
     /// The server that all tests of this binary share.
     pub async fn shared() -> Ting {
-        let started = SHARED.get_or_init(|| Process::start(Settings::default()).map(Arc::new));
+        let started = SHARED.get_or_init(|| match size("TING_TEST_NODES", 1) {
+            1 => Process::start(Settings::default()).map(|process| vec![Arc::new(process)]),
+            nodes => cluster::start(nodes, &Settings::default()),
+        });
         match started {
-            Ok(process) => Ting::of(process.clone()),
+            Ok(processes) => Ting::of(processes.clone()),
             Err(error) => panic!("{error}"),
         }
     }
@@ -46,32 +57,48 @@ impl Ting {
     /// A server of this test alone, with settings.
     pub async fn with(settings: Settings) -> Ting {
         match Process::start(settings) {
-            Ok(process) => Ting::of(Arc::new(process)),
+            Ok(process) => Ting::of(vec![Arc::new(process)]),
             Err(error) => panic!("{error}"),
         }
     }
 
-    fn of(process: Arc<Process>) -> Ting {
-        let api = Api::at(&process.listening().http);
-        let watch = Arc::new(Watch {
+    /// What these nodes serve together.
+    pub fn of(processes: Vec<Arc<Process>>) -> Ting {
+        let watch = processes.iter().map(|process| Watch {
             from: process.log().len(),
             process: process.clone(),
         });
-        Ting {
+        let watch = Arc::new(watch.collect());
+        let nodes = processes.into_iter().map(|process| Node {
+            api: Api::at(&process.listening().http),
             process,
-            api,
+        });
+        Ting {
+            nodes: nodes.collect(),
+            turn: Arc::default(),
             _watch: watch,
         }
     }
 
-    /// Its process.
-    pub fn process(&self) -> &Process {
-        &self.process
+    /// The first of its nodes alone.
+    pub fn one(&self) -> Ting {
+        Ting::of(vec![self.nodes[0].process.clone()])
     }
 
-    /// Its public address, `host:port`.
+    /// The node whose turn it is.
+    fn next(&self) -> &Node {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        &self.nodes[turn % self.nodes.len()]
+    }
+
+    /// Its process, or the first of them.
+    pub fn process(&self) -> &Process {
+        &self.nodes[0].process
+    }
+
+    /// Its public address, `host:port`, or the first of them.
     pub fn address(&self) -> String {
-        self.process.listening().http
+        self.process().listening().http
     }
 
     /// Its public address as a URL.
@@ -81,7 +108,7 @@ impl Ting {
 
     /// A request to the public port.
     pub fn ask(&self, method: Method, path: &str) -> Ask {
-        self.api.ask(method, path)
+        self.next().api.ask(method, path)
     }
 
     /// `GET`
@@ -106,7 +133,7 @@ impl Ting {
 
     /// A request to the operators' port.
     pub fn admin(&self, method: Method, path: &str) -> Ask {
-        Api::at(&self.process.listening().admin).ask(method, path)
+        Api::at(&self.process().listening().admin).ask(method, path)
     }
 
     /// Its metrics now.
@@ -121,7 +148,8 @@ impl Ting {
             loop {
                 let name = names::unique(start);
                 let post = self.post("/restapi/v1/sessions");
-                let answer = post.json(&json!({ "username": name })).await;
+                let answer = post.json(&json!({ "username": name })).try_send().await;
+                let answer = answer.unwrap_or_else(|error| panic!("{error}"));
                 // Whether that name is taken now is unknown, so the next try is another's.
                 if !answer.is_unavailable().await {
                     return (name, token(answer));
@@ -144,7 +172,8 @@ impl Ting {
 
     /// A socket that has not logged in.
     pub async fn connection(&self) -> Connection {
-        Connection::open(&self.url(), &[]).await
+        let address = self.next().process.listening().http;
+        Connection::open(&format!("http://{address}"), &[]).await
     }
 
     /// A person online in `ting`, whose client uses all there is.
@@ -164,7 +193,8 @@ impl Ting {
             loop {
                 let name = names::unique("room");
                 let post = self.post("/restapi/v1/channels");
-                let answer = post.json(&json!({ "name": name })).await;
+                let answer = post.json(&json!({ "name": name })).try_send().await;
+                let answer = answer.unwrap_or_else(|error| panic!("{error}"));
                 if !answer.is_unavailable().await {
                     answer.is(204);
                     return Room::of(self, &name);
@@ -209,6 +239,9 @@ impl Watch {
             .name()
             .unwrap_or("test")
             .replace("::", ".");
+        let address = self.process.listening().http;
+        let port = address.rsplit(':').next().unwrap_or_default();
+        let test = format!("{test}.{port}");
         let kept = log::keep(&test, &self.process.log());
         eprintln!("---- the server's log, all of it in {kept:?}");
         eprintln!("{}", self.process.tail(self.from));

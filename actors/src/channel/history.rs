@@ -16,7 +16,8 @@ impl State {
         range: Range,
         reply: RpcReplyPort<Result<History, Unanswered>>,
     ) {
-        let cached = if self.owes_second_read {
+        // Who has no lease may not know of what another owner has taken in.
+        let cached = if self.owes_second_read || !self.node.cluster.lease_holds() {
             None
         } else {
             self.tail.page(range)
@@ -102,8 +103,10 @@ impl State {
         }
         let (store, conversation) = (self.node.store.clone(), self.conversation.clone());
         let now = self.node.clock.now();
+        let under_way = self.outgoing.begin();
         self.ask(
             async move {
+                let _under_way = under_way;
                 let stood = match store.placed(id).await? {
                     Placed::Message(message) if message.conversation != conversation => {
                         return Ok(None);
@@ -125,7 +128,10 @@ impl State {
         deleted: Result<Option<Box<Message>>, StoreError>,
         reply: RpcReplyPort<Result<(), TypingError>>,
     ) {
-        let Ok(stood) = deleted else {
+        let Some(stood) = deleted
+            .ok()
+            .filter(|_| self.node.may_acknowledge(&self.conversation))
+        else {
             let _ = reply.send(Err(Unanswered.into()));
             return;
         };

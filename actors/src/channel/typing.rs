@@ -1,8 +1,8 @@
 //! How messages begin, go on where no actor stands for them, come back and begin anew.
 
-use super::{Beginning, ChannelMessage, State, StoreAnswer};
+use super::{Answer, Beginning, ChannelMessage, State, StoreAnswer};
 use crate::edge::{Entry, Target};
-use crate::frame::{End, Ghost};
+use crate::frame::{Belongs, End, Ghost};
 use crate::node::{Node, STORE_TIMEOUT};
 use crate::requests::{Patched, Posted, TypingError, Unanswered};
 use crate::timeline::{Known, TYPED_AT_MOST};
@@ -88,13 +88,13 @@ impl State {
             // What a privileged caller brings in was sent when it began.
             datetime_sent: match post.datetime_start {
                 Some(_) => start,
-                None => self.last_sent.next(self.node.clock.now()),
+                None => self.outgoing.next(self.node.clock.now()),
             },
         };
         let key = post.author.zip(post.key);
         let (node, myself) = (self.node.clone(), self.myself.clone());
         let to = recipient(&post.target);
-        let writing = node.writing();
+        let (writing, under_way) = (node.writing(), self.outgoing.begin());
         tokio::spawn(async move {
             let mut reply = Some(reply);
             let kept = keep(&node, message, to, key);
@@ -111,6 +111,9 @@ impl State {
             };
             node.note(&outcome);
             let answer = match outcome {
+                Ok((message, _)) if !node.may_acknowledge(&message.conversation) => {
+                    Err(Unanswered.into())
+                }
                 Ok((message, is_new)) => {
                     let posted = posted(
                         &node,
@@ -131,7 +134,7 @@ impl State {
             if let Some(reply) = reply {
                 let _ = reply.send(answer);
             }
-            drop(writing);
+            drop((writing, under_way));
         });
     }
 
@@ -154,7 +157,7 @@ impl State {
             node: self.node.clone(),
             conversation: self.conversation.clone(),
             channel: self.myself.clone(),
-            last_sent: self.last_sent.clone(),
+            outgoing: self.outgoing.clone(),
             ghost,
             unknown,
         };
@@ -371,15 +374,30 @@ impl State {
             _ => false,
         };
         if claimed.is_none() && !known && !typist.began {
-            let _ = reply.send(Err(TypingError::NotFound));
+            self.nowhere_here(id, typist.user, reply);
         } else if id.time() + TYPED_AT_MOST <= self.node.clock.now() {
             self.anew(id, stroke, since, reply);
         } else if claimed.is_some() || known {
             self.revive(id, claimed.unwrap_or(id.time()), stroke, since, reply)
                 .await;
         } else {
-            let _ = reply.send(Err(TypingError::NotFound));
+            self.nowhere_here(id, typist.user, reply);
         }
+    }
+
+    /// Nothing is known of it here; its author is told if it is being typed in another
+    /// conversation.
+    fn nowhere_here(&self, id: MessageId, author: UserId, reply: PatchReply) {
+        let node = self.node.clone();
+        tokio::spawn(async move {
+            let typed = node.where_typed(id).await;
+            let own = typed.is_some_and(|typed| typed.author == Some(author));
+            let _ = reply.send(Err(if own {
+                TypingError::Conversation
+            } else {
+                TypingError::NotFound
+            }));
+        });
     }
 
     /// The message is back in its old place.
@@ -486,11 +504,59 @@ impl State {
         }
     }
 
-    /// Ghosts that were announced have no actor yet.
+    /// Ghosts that were announced have no actor yet; those that hung on a node that is no member
+    /// any more, or on a sign-in that is connected nowhere, have nobody.
     pub(super) async fn start_announced(&mut self) {
+        let map = self.node.cluster.map();
         let ghosts: Vec<Ghost> = self.timeline.ghosts().cloned().collect();
         for ghost in ghosts {
-            let _ = self.start(ghost, true).await;
+            let has_somebody = match ghost.belongs {
+                Belongs::Connection(node, _) => map.view.member(node).is_some(),
+                Belongs::SignIn(hash) => self.node.roster().is_connected(hash),
+                Belongs::Nobody => true,
+            };
+            if has_somebody {
+                let _ = self.start(ghost, true).await;
+            } else {
+                self.timeline.end(ghost.entry.id, End::Absent, false);
+            }
+        }
+    }
+
+    /// What hung on something that has gone is erased.
+    pub(super) fn abandon(&mut self, id: MessageId, by: Belongs, answer: Option<Answer>) {
+        let abandoned = TypingMessageMessage::Abandoned { by, answer };
+        // Dropped with its answer if the message is over already.
+        let _ = self
+            .node
+            .directory
+            .typing_messages
+            .tell_if_there(&id, abandoned);
+    }
+
+    /// What waited for the store is asked of the next owner.
+    pub(super) fn hand_on_what_waits(&mut self) {
+        for (id, waiting) in std::mem::take(&mut self.looking) {
+            for Looking {
+                stroke,
+                claim,
+                since,
+                reply,
+            } in waiting
+            {
+                self.hand_on(ChannelMessage::Stroke {
+                    id,
+                    stroke,
+                    claim,
+                    since,
+                    reply,
+                });
+            }
+        }
+        for (range, readers) in std::mem::take(&mut self.reading) {
+            for reply in readers {
+                self.hand_on(ChannelMessage::History { range, reply });
+            }
         }
     }
 }

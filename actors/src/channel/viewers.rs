@@ -1,6 +1,7 @@
 //! Who watches a conversation, and what they are sent: one frame a node a tick.
 
 use super::{Answer, ChannelMessage, Due, State, StoreAnswer, TICK, entry};
+use crate::cluster::{Body, PeerMessage, word_to_relay};
 use crate::edge::Entry;
 use crate::frame::{Frame, Snapshot};
 use crate::node::{CONFIRM_TIMEOUT, Node};
@@ -58,6 +59,17 @@ impl Viewers {
     pub fn give_up(&mut self, n: u64) {
         let answers = self.unseen.remove(&n).map(|unseen| unseen.answers);
         answers.into_iter().flatten().for_each(|answer| answer());
+    }
+
+    /// Answers everybody who waits for relays: they belong to another owner now.
+    pub fn give_up_all(&mut self) {
+        let unseen = std::mem::take(&mut self.unseen);
+        let unseen = unseen.into_values().flat_map(|unseen| unseen.answers);
+        let answers = std::mem::take(&mut self.answers);
+        answers
+            .into_iter()
+            .chain(unseen)
+            .for_each(|answer| answer());
     }
 
     /// Forgets the nodes that were silent for too long.
@@ -124,6 +136,7 @@ impl State {
             changes,
         });
         metrics::counter!("ting_frames_total").increment(self.viewers.nodes.len() as u64);
+        self.show_where_its_people_are(&frame);
         let nodes: Vec<NodeName> = self.viewers.nodes.keys().copied().collect();
         let mut reached = HashSet::new();
         for node in nodes {
@@ -167,6 +180,40 @@ impl State {
         }
     }
 
+    /// A private is shown wherever its two people are. A node that shows it not yet is given all
+    /// there was before this frame, so that it shows the frame as a change.
+    fn show_where_its_people_are(&mut self, frame: &Frame) {
+        let Conversation::Private(one, other) = self.conversation else {
+            return;
+        };
+        let me = self.node.name();
+        let nodes = self.node.roster().nodes_of(&[one, other], me);
+        for node in nodes {
+            if self.viewers.nodes.contains_key(&node) {
+                continue;
+            }
+            let changed = |id: MessageId| frame.changes.iter().any(|change| change.id() == id);
+            let mut before = self.all_since(self.timeline.low(), Vec::new());
+            before.n = frame.n - 1;
+            before.ghosts.retain(|ghost| !changed(ghost.entry.id));
+            before.sent.retain(|entry| !changed(entry.id));
+            if self.tell_relay(node, RelayMessage::Show(before)).is_ok() {
+                self.viewers.nodes.insert(node, Instant::now());
+            }
+        }
+    }
+
+    /// Somebody of this private is on that node now, and sees what is being typed.
+    pub(super) fn person_on(&mut self, node: NodeName) {
+        if self.timeline.ghosts().next().is_none() || self.viewers.nodes.contains_key(&node) {
+            return;
+        }
+        let all = self.all_since(self.timeline.low(), Vec::new());
+        if self.tell_relay(node, RelayMessage::Show(all)).is_ok() {
+            self.viewers.nodes.insert(node, Instant::now());
+        }
+    }
+
     fn catch_up(&mut self, node: NodeName, from: MessageId) {
         let from = from.max(self.timeline.low());
         if !self.owes_second_read && self.tail.reaches().is_some_and(|reaches| reaches <= from) {
@@ -195,6 +242,12 @@ impl State {
     }
 
     fn snapshot(&mut self, node: NodeName, from: MessageId, messages: Vec<Message>) {
+        let snapshot = self.all_since(from, messages);
+        let _ = self.tell_relay(node, RelayMessage::Snapshot(snapshot));
+    }
+
+    /// All there is from a place on, as far as it is known here or was read.
+    fn all_since(&self, from: MessageId, messages: Vec<Message>) -> Snapshot {
         let mut sent: BTreeMap<MessageId, Entry> = BTreeMap::new();
         for message in messages.iter().chain(self.tail.since(from)) {
             if message.id >= from && !self.timeline.was_deleted(message.id) {
@@ -205,14 +258,13 @@ impl State {
             .timeline
             .ghosts()
             .filter(|ghost| !sent.contains_key(&ghost.entry.id));
-        let snapshot = Snapshot {
+        Snapshot {
             epoch: self.epoch,
             n: self.viewers.n,
             low: self.timeline.low(),
             ghosts: ghosts.cloned().collect(),
             sent: sent.into_values().collect(),
-        };
-        let _ = self.tell_relay(node, RelayMessage::Snapshot(snapshot));
+        }
     }
 
     /// Reads again what an earlier life of this actor may have written after the first read.
@@ -246,15 +298,27 @@ impl State {
 impl Node {
     /// Says something to a node's relay of a conversation, if there is one.
     pub fn tell_relay(
-        &self,
+        self: &Arc<Self>,
         node: NodeName,
         conversation: &Conversation,
         message: RelayMessage,
     ) -> Result<(), RelayMessage> {
-        if node != self.clock.name() {
-            return Err(message);
+        if node == self.name() {
+            return match message {
+                RelayMessage::Show(_) => {
+                    self.tell_relay_here(conversation, message);
+                    Ok(())
+                }
+                message => self.directory.relays.tell_if_there(conversation, message),
+            };
         }
-        self.directory.relays.tell_if_there(conversation, message)
+        let Some(peer) = self.cluster.peer(node) else {
+            return Err(message);
+        };
+        let word = word_to_relay(conversation, message)?;
+        // A link that ends is noticed by who keeps the view.
+        let _ = peer.cast(PeerMessage::say(Body::Tell(word)));
+        Ok(())
     }
 }
 

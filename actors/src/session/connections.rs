@@ -251,12 +251,12 @@ impl State {
         for (conversation, _) in here.entered {
             self.leave_relay(connection, Some(conversation));
         }
-        let last = self.connections.is_empty();
+        let elsewhere = !self.node.roster().nodes_of_sign_in(self.hash).is_empty();
+        let last = self.connections.is_empty() && !elsewhere;
         let own = Belongs::SignIn(self.hash);
-        let seen = self.abandon_all(|belongs| {
-            belongs == Belongs::Connection(connection) || (last && belongs == own)
-        });
-        part_after(&self.node, connection, seen);
+        let its = Belongs::Connection(self.node.name(), connection);
+        let seen = self.abandon_all(|belongs| belongs == its || (last && belongs == own));
+        part_after(&self.node, connection, seen, last.then_some(self.hash));
     }
 
     /// The sign-in ended: its sockets are closed, and what it typed is erased.
@@ -275,6 +275,7 @@ impl State {
                 &self.node,
                 connection,
                 std::mem::take(&mut seen),
+                None,
             ));
         }
         tokio::spawn(async move {

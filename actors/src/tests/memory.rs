@@ -2,10 +2,11 @@
 //! not at all, or fails, as a test says. It passes the contract that every store must.
 
 use async_trait::async_trait;
+use cql::contract::MemoryMembers;
 use cql::{
-    Append, ChannelName, ClaimedName, Conversation, Ended, Inbox, KeyClaim, Message, MessageId,
-    Millis, NewUser, Page, Placed, Profile, ProfileChanges, Range, SignIn, SignInHash, Slot, Store,
-    StoreError, User, UserId, Username,
+    Append, ChannelName, ClaimedName, Conversation, Ended, Inbox, KeyClaim, Members, Message,
+    MessageId, Millis, NewUser, Page, Placed, Profile, ProfileChanges, Range, SignIn, SignInHash,
+    Slot, Store, StoreError, User, UserId, Username,
 };
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Mutex;
@@ -24,6 +25,7 @@ pub enum Mood {
 pub struct MemoryStore {
     state: Mutex<State>,
     mood: tokio::sync::watch::Sender<Mood>,
+    members: Option<MemoryMembers>,
 }
 
 #[derive(Debug, Default)]
@@ -47,11 +49,20 @@ impl Default for MemoryStore {
         MemoryStore {
             state: Mutex::default(),
             mood,
+            members: None,
         }
     }
 }
 
 impl MemoryStore {
+    /// One that several nodes use.
+    pub fn shared() -> Self {
+        MemoryStore {
+            members: Some(MemoryMembers::default()),
+            ..MemoryStore::default()
+        }
+    }
+
     pub fn set_mood(&self, mood: Mood) {
         self.mood.send_replace(mood);
     }
@@ -75,6 +86,10 @@ impl MemoryStore {
 
 #[async_trait]
 impl Store for MemoryStore {
+    fn members(&self) -> Option<&dyn Members> {
+        self.members.as_ref().map(|members| members as &dyn Members)
+    }
+
     async fn now(&self) -> Result<Millis, StoreError> {
         self.with(|state| {
             let started = *state.started.get_or_insert_with(tokio::time::Instant::now);
@@ -167,7 +182,7 @@ impl Store for MemoryStore {
             };
             state.users.insert(new.id, user);
             ClaimedName::Claimed {
-                released: alike.first().map(|user| user.id),
+                released: alike.iter().map(|user| user.id).collect(),
             }
         })
         .await
@@ -398,7 +413,7 @@ impl Store for MemoryStore {
                     }
                 })
                 .collect();
-            inbox.sort_by_key(|row| (std::cmp::Reverse(row.datetime_sent), row.other));
+            inbox.sort_by_key(|row| std::cmp::Reverse((row.datetime_sent, row.other)));
             inbox.truncate(limit);
             inbox
         })

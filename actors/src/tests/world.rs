@@ -1,6 +1,7 @@
 //! A node with people on it: sockets that write down what they hear, and a store in memory.
 
 use super::memory::MemoryStore;
+use crate::Links;
 use crate::edge::{ConnectionId, Event, Kill, Packet, Room, Sockets, Target, Wants};
 use crate::{
     Destination, History, Limits, Login, Patch, Patched, Post, Posted, Start, System, TypingError,
@@ -134,17 +135,24 @@ impl World {
 
     /// A node on a store that may hold something already.
     pub async fn on(store: Arc<MemoryStore>) -> World {
+        World::linked(store, None).await
+    }
+
+    /// A node that may be one of several.
+    pub async fn linked(store: Arc<MemoryStore>, links: Option<Arc<dyn Links>>) -> World {
         let sockets = Arc::new(FakeSockets::default());
         let start = Start {
             store: store.clone(),
             sockets: sockets.clone(),
             limits: Limits::default(),
+            links,
         };
         let system = System::start(start).await.unwrap();
         World {
             system,
             store,
             sockets,
+            // Each node counts its own, so that mixing them up shows.
             connections: Arc::default(),
         }
     }
@@ -246,8 +254,8 @@ pub fn text(text: &str) -> MessageText {
 pub struct Person {
     pub sign_in: SignIn,
     pub connection: Option<ConnectionId>,
-    system: System,
-    sockets: Arc<FakeSockets>,
+    pub system: System,
+    pub sockets: Arc<FakeSockets>,
 }
 
 impl Person {
@@ -404,6 +412,13 @@ impl Person {
     pub async fn sees_sent(&self, id: MessageId, text: &str) {
         self.waits(text, |shown| {
             shown.sent.get(&id).is_some_and(|seen| seen[..] == [text])
+        })
+        .await;
+    }
+
+    pub async fn waits_for_text(&self, text: &str) {
+        self.waits(text, |shown| {
+            shown.sent.values().any(|seen| seen[..] == [text])
         })
         .await;
     }

@@ -147,7 +147,9 @@ impl<'a> Bench<'a> {
 }
 
 /// What a wish for a name that nobody has is answered with.
-pub(super) const CLAIMED: ClaimedName = ClaimedName::Claimed { released: None };
+pub(super) const CLAIMED: ClaimedName = ClaimedName::Claimed {
+    released: Vec::new(),
+};
 
 impl Person {
     /// The user as a store has it right after the claim.

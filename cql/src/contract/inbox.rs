@@ -8,6 +8,7 @@ list_cases!("inbox":
     a_private_is_in_both_lists,
     a_channel_is_in_no_list,
     the_latest_activity_is_first,
+    of_two_sent_at_one_time_the_higher_id_is_first,
     the_list_ends_at_its_limit,
     a_name_is_as_the_last_message_had_it,
     what_is_kept_late_does_not_look_newer,
@@ -58,6 +59,17 @@ async fn the_latest_activity_is_first(bench: &Bench<'_>) -> Held {
         others(bench, &ada, 50).await?,
         [&bob, &zoe, &eve].map(|p| p.id).to_vec(),
     )
+}
+
+async fn of_two_sent_at_one_time_the_higher_id_is_first(bench: &Bench<'_>) -> Held {
+    let ada = bench.person("ada").await?;
+    let mut latest = Vec::new();
+    for _ in 0..8 {
+        let other = bench.person("other").await?;
+        said(bench, &other, &ada, "at one time", bench.now).await?;
+        latest.insert(0, other.id);
+    }
+    same("others", others(bench, &ada, 50).await?, latest)
 }
 
 async fn the_list_ends_at_its_limit(bench: &Bench<'_>) -> Held {

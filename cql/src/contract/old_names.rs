@@ -10,6 +10,7 @@ use crate::{
 list_cases!("released names":
     a_released_name_goes_to_the_next_and_its_user_is_gone,
     a_released_name_is_in_nobodys_way_who_is_like_it,
+    a_name_like_two_released_ones_ends_both,
     a_name_is_kept_for_two_weeks,
     a_name_with_a_password_is_kept,
     a_name_that_was_used_is_kept,
@@ -48,6 +49,31 @@ async fn a_released_name_is_in_nobodys_way_who_is_like_it(bench: &Bench<'_>) -> 
     same("who has the released one", has, None)?;
     let claimed = bench.store.claim_name(&bench.wish(&old.username)).await?;
     same("the released one again", claimed, ClaimedName::Alike)
+}
+
+async fn a_name_like_two_released_ones_ends_both(bench: &Bench<'_>) -> Held {
+    let number = digits();
+    // A large eta looks like the one, a small one like the other.
+    let [one, other] = ["H", "n"].map(|letter| name(&format!("{letter}{number}")));
+    let [one, other] = [one?, other?].map(|name| bench.wish_at(&name, released_at(bench)));
+    for old in [&one, &other] {
+        same("a fresh name", bench.store.claim_name(old).await?, CLAIMED)?;
+    }
+    let next = bench.wish(&name(&format!("η{number}"))?);
+    let mut claimed = bench.store.claim_name(&next).await?;
+    if let ClaimedName::Claimed { released } = &mut claimed {
+        released.sort();
+    }
+    let both = ClaimedName::Claimed {
+        released: vec![one.id, other.id],
+    };
+    same("a name like two", claimed, both)?;
+    for old in [one, other] {
+        same("who was before", bench.store.user(old.id).await?, None)?;
+        let has = bench.store.user_named(&old.username).await?;
+        same("who has it", has, None)?;
+    }
+    Ok(())
 }
 
 async fn a_name_is_kept_for_two_weeks(bench: &Bench<'_>) -> Held {
@@ -150,7 +176,7 @@ fn released_at(bench: &Bench<'_>) -> Millis {
 
 fn released(old: UserId) -> ClaimedName {
     ClaimedName::Claimed {
-        released: Some(old),
+        released: vec![old],
     }
 }
 

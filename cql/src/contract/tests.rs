@@ -44,3 +44,17 @@ fn every_case_has_a_name_of_its_own() {
     names.dedup();
     assert_eq!(names.len(), all);
 }
+
+#[tokio::test]
+async fn the_view_in_memory_holds_the_contract() {
+    let view = MemoryMembers::default();
+    let held = members_contract(&[&view, &view]).await;
+    assert!(held.is_ok(), "{}", held.unwrap_err());
+}
+
+#[tokio::test]
+async fn views_that_are_not_one_break_the_contract() {
+    let (one, other) = (MemoryMembers::default(), MemoryMembers::default());
+    let ContractBroken(broken) = members_contract(&[&one, &other]).await.unwrap_err();
+    assert!(broken.len() > 3, "{broken:?}");
+}

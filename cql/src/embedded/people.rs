@@ -23,15 +23,8 @@ pub(super) fn claim_name(
         delete(connection, user.id)?;
     }
     insert(connection, new)?;
-    // A name can look like two that don't look like each other. The one whose name it was is
-    // told before one whose name was alike.
-    let released = alike
-        .iter()
-        .find(|user| user.username == new.username)
-        .or(alike.first());
-    Ok(ClaimedName::Claimed {
-        released: released.map(|user| user.id),
-    })
+    let released = alike.iter().map(|user| user.id).collect();
+    Ok(ClaimedName::Claimed { released })
 }
 
 pub(super) fn named(

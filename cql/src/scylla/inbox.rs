@@ -10,6 +10,7 @@ use crate::{Conversation, Inbox, Message, MessageId, Millis, StoreError, UserId,
 use futures::{StreamExt, TryStreamExt, stream};
 use scylla::errors::PrepareError;
 use scylla::statement::prepared::PreparedStatement;
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 /// Unread messages are counted so far.
@@ -18,17 +19,17 @@ const UNREAD_MAX: usize = 99;
 const AT_ONCE: usize = 8;
 
 /// LOCAL_QUORUM, after the message and before the answer.
-const SENT: &str = "UPDATE inbox USING TIMESTAMP ? SET username = ?, last_sent = ? \
+const SENT: &str = "UPDATE inbox USING TIMESTAMP ? SET username = ?, last_sent = ?, last_id = ? \
      WHERE user = ? AND other = ?";
 const RECEIVED: &str = "UPDATE inbox USING TIMESTAMP ? \
-     SET username = ?, last_sent = ?, received = ? WHERE user = ? AND other = ?";
+     SET username = ?, last_sent = ?, last_id = ?, received = ? WHERE user = ? AND other = ?";
 /// LOCAL_QUORUM, before the answer.
 const READ_UP_TO: &str =
     "UPDATE inbox USING TIMESTAMP ? SET read_up_to = ? WHERE user = ? AND other = ?";
 /// LOCAL_QUORUM: what was answered is at a quorum. A person's privates are some hundred at most,
 /// so they are sorted here.
 const LIST: &str =
-    "SELECT other, username, last_sent, received, read_up_to FROM inbox WHERE user = ?";
+    "SELECT other, username, last_sent, last_id, received, read_up_to FROM inbox WHERE user = ?";
 const ONE: &str = "SELECT last_sent FROM inbox WHERE user = ? AND other = ?";
 
 #[derive(Debug)]
@@ -45,6 +46,7 @@ type Columns = (
     i64,
     Option<String>,
     Option<Millis>,
+    Option<i64>,
     Option<Millis>,
     Option<Millis>,
 );
@@ -73,12 +75,12 @@ impl Inboxes {
         let Some(other) = message.conversation.other(author) else {
             return Ok(());
         };
-        let sent = message.datetime_sent;
+        let (sent, id) = (message.datetime_sent, message.id.as_i64());
         let timestamp = timestamp(sent, message.id);
         let mine = async {
             let Some(name) = recipient else { return Ok(()) };
             let key = (author.as_i64(), other.as_i64());
-            let values = (timestamp, name.as_str(), sent, key.0, key.1);
+            let values = (timestamp, name.as_str(), sent, id, key.0, key.1);
             self.link.write(&self.sent, values).await
         };
         let theirs = async {
@@ -88,7 +90,7 @@ impl Inboxes {
             }
             let key = (other.as_i64(), author.as_i64());
             let name = message.username.as_str();
-            let values = (timestamp, name, sent, sent, key.0, key.1);
+            let values = (timestamp, name, sent, id, sent, key.0, key.1);
             self.link.write(&self.received, values).await
         };
         tokio::try_join!(mine, theirs).map(|_| ())
@@ -101,8 +103,7 @@ impl Inboxes {
         limit: usize,
     ) -> Result<Vec<Inbox>, StoreError> {
         let mut rows: Vec<Columns> = self.link.rows(&self.list, (user.as_i64(),)).await?;
-        // Newest first; of two of one instant the lower id, so that the order is always the same.
-        rows.sort_by_key(|(other, _, sent, ..)| (std::cmp::Reverse(*sent), *other));
+        rows.sort_by_key(|(other, _, sent, id, ..)| (Reverse((*sent, *id)), *other));
         rows.truncate(limit);
         stream::iter(rows)
             .map(|row| self.with_unread(messages, user, row))
@@ -116,7 +117,7 @@ impl Inboxes {
         &self,
         messages: &Messages,
         user: UserId,
-        (other, username, sent, received, read): Columns,
+        (other, username, sent, _, received, read): Columns,
     ) -> Result<Option<Inbox>, StoreError> {
         let (Some(username), Some(datetime_sent)) = (username, sent) else {
             return Ok(None);

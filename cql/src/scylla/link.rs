@@ -16,13 +16,15 @@ use crate::StoreError;
 use scylla::client::execution_profile::{ExecutionProfile, ExecutionProfileHandle};
 use scylla::client::session::Session;
 use scylla::deserialize::row::DeserializeRow;
-use scylla::errors::{DbError, PrepareError, RequestAttemptError, RequestError};
+use scylla::errors::{DbError, ExecutionError, PrepareError, RequestAttemptError, RequestError};
 use scylla::observability::history::{AttemptId, HistoryListener, RequestId, SpeculativeId};
 use scylla::policies::load_balancing::LoadBalancingPolicy;
 use scylla::policies::retry::{FallthroughRetryPolicy, RetryDecision};
 use scylla::policies::speculative_execution::SimpleSpeculativeExecutionPolicy;
 use scylla::response::query_result::{QueryResult, QueryRowsResult};
+use scylla::serialize::batch::BatchValues;
 use scylla::serialize::row::SerializeRow;
+use scylla::statement::batch::Batch;
 use scylla::statement::prepared::PreparedStatement;
 use scylla::statement::{Consistency, SerialConsistency};
 use scylla::value::{CqlValue, Row};
@@ -146,6 +148,16 @@ impl Link {
         Ok(statement)
     }
 
+    /// A part of a batch; another part compares.
+    pub(super) async fn prepare_compared(
+        &self,
+        cql: &str,
+    ) -> Result<PreparedStatement, PrepareError> {
+        let mut statement = self.session.prepare(cql).await?;
+        statement.set_is_idempotent(false);
+        Ok(statement)
+    }
+
     // --- executing
 
     /// All rows of a read.
@@ -206,20 +218,43 @@ impl Link {
         let attempts = Arc::new(Attempts::default());
         let mut statement = statement.clone();
         statement.set_history_listener(attempts.clone());
-        let answer = match self.session.execute_unpaged(&statement, values).await {
-            Ok(answer) => answer,
-            Err(error) if attempts.changed_nothing() => {
-                return Err(StoreError::Unavailable(error.to_string()));
-            }
-            Err(error) => return Ok(Compared::Unknown(error.to_string())),
-        };
-        // The databases differ in what they send beside it, so only `[applied]` is read.
-        let row: Option<Row> = parse(&into_rows(answer)?)?.pop();
-        match row.and_then(|row| row.columns.into_iter().next().flatten()) {
-            Some(CqlValue::Boolean(true)) => Ok(Compared::Applied),
-            Some(CqlValue::Boolean(false)) => Ok(Compared::Refused),
-            _ => Err(damaged("a compare-and-set answered without [applied]")),
+        let answer = self.session.execute_unpaged(&statement, values).await;
+        compared(answer, &attempts)
+    }
+
+    /// Compares and sets several rows of one partition, all or nothing.
+    pub(super) async fn compare_batch(
+        &self,
+        mut batch: Batch,
+        values: impl BatchValues,
+    ) -> Result<Compared, StoreError> {
+        let attempts = Arc::new(Attempts::default());
+        batch.set_history_listener(attempts.clone());
+        batch.set_execution_profile_handle(Some(self.compare.clone()));
+        batch.set_is_idempotent(false);
+        let answer = self.session.batch(&batch, values).await;
+        compared(answer, &attempts)
+    }
+}
+
+/// What became of it.
+fn compared(
+    answer: Result<QueryResult, ExecutionError>,
+    attempts: &Attempts,
+) -> Result<Compared, StoreError> {
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(error) if attempts.changed_nothing() => {
+            return Err(StoreError::Unavailable(error.to_string()));
         }
+        Err(error) => return Ok(Compared::Unknown(error.to_string())),
+    };
+    // The databases differ in what they send beside it, so only `[applied]` is read.
+    let row: Option<Row> = parse(&into_rows(answer)?)?.into_iter().next();
+    match row.and_then(|row| row.columns.into_iter().next().flatten()) {
+        Some(CqlValue::Boolean(true)) => Ok(Compared::Applied),
+        Some(CqlValue::Boolean(false)) => Ok(Compared::Refused),
+        _ => Err(damaged("a compare-and-set answered without [applied]")),
     }
 }
 

@@ -11,6 +11,7 @@ use super::open;
 use super::settings::{ConnectError, CqlSettings};
 use scylla::client::execution_profile::{ExecutionProfile, ExecutionProfileHandle};
 use scylla::client::session::Session;
+use scylla::errors::{DbError, ExecutionError, RequestAttemptError};
 use scylla::policies::load_balancing::{NodeIdentifier, SingleTargetLoadBalancingPolicy};
 use scylla::serialize::row::SerializeRow;
 use scylla::statement::{Consistency, SerialConsistency, Statement};
@@ -28,11 +29,23 @@ pub(super) struct Migration {
 }
 
 /// All of them, oldest first.
-pub(super) const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    name: "001_first.cql",
-    text: include_str!("../../schema/001_first.cql"),
-}];
+pub(super) const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "001_first.cql",
+        text: include_str!("../../schema/001_first.cql"),
+    },
+    Migration {
+        version: 2,
+        name: "002_members.cql",
+        text: include_str!("../../schema/002_members.cql"),
+    },
+    Migration {
+        version: 3,
+        name: "003_inbox_order.cql",
+        text: include_str!("../../schema/003_inbox_order.cql"),
+    },
+];
 
 const KEYSPACE: &str = include_str!("../../schema/keyspace.cql");
 const BOOKKEEPING: &str = include_str!("../../schema/bookkeeping.cql");
@@ -278,7 +291,10 @@ impl<'a> Migrator<'a> {
             if !self.compare(LOCK_RENEW, values).await? {
                 return Err(SchemaError::LockLost.into());
             }
-            self.execute(&statement).await?;
+            match self.execute(&statement).await {
+                Err(error) if is_there_already(&error) => {}
+                other => other?,
+            }
         }
         Ok(())
     }
@@ -291,7 +307,7 @@ impl<'a> Migrator<'a> {
     }
 
     /// Changes the schema; answers when the database's nodes agree on it.
-    async fn execute(&self, cql: &str) -> Result<(), ConnectError> {
+    async fn execute(&self, cql: &str) -> Result<(), ExecutionError> {
         let mut statement = Statement::new(cql);
         statement.set_execution_profile_handle(Some(self.one_node.clone()));
         self.session.query_unpaged(statement, ()).await?;
@@ -327,6 +343,17 @@ impl<'a> Migrator<'a> {
             _ => Err(unreadable(&"a compare-and-set answered without [applied]")),
         }
     }
+}
+
+/// Whether a column is there that was to be added: tables know `IF NOT EXISTS`, columns don't
+/// everywhere. Cassandra's words and ScyllaDB's.
+fn is_there_already(error: &ExecutionError) -> bool {
+    let ExecutionError::LastAttemptError(RequestAttemptError::DbError(DbError::Invalid, why)) =
+        error
+    else {
+        return false;
+    };
+    why.contains("already exists") || why.contains("conflicts with an existing column")
 }
 
 /// The statements of a file, without its comments.

@@ -98,7 +98,7 @@ impl Names {
                 // What of that name is not in this one.
                 self.free(user).await?;
             }
-            let released = gone.first().map(|user| user.id);
+            let released = gone.iter().map(|user| user.id).collect();
             return Ok(ClaimedName::Claimed { released });
         }
         for skeleton in [&first, &second] {

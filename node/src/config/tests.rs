@@ -62,7 +62,7 @@ fn an_unknown_key_is_named() {
         ("[http]\nlisen = 1", "http.lisen"),
         ("[htp]\nlisten = 1", "htp"),
         ("[limits]\nsends = 1", "limits.sends"),
-        ("[cluster]\nlisten = \"127.0.0.1:0\"", "cluster"),
+        ("[cluster]\nlisen = \"127.0.0.1:0\"", "cluster.lisen"),
     ] {
         assert_eq!(refused(file, &[]), format!("{key}: {unknown}"));
     }
@@ -165,4 +165,24 @@ proptest! {
             prop_assert!(!told.is_empty());
         }
     }
+}
+
+#[test]
+fn a_cluster_needs_a_shared_store_and_an_address_to_dial() {
+    let cql = "[store]\nkind = \"cql\"\nnodes = [\"127.0.0.1:9042\"]\ndatacenter = \"dc1\"\n";
+    let listens = "[cluster]\nlisten = \"127.0.0.1:7946\"\n";
+    assert!(refused(listens, &[]).starts_with("cluster.listen: needs a store that nodes share"));
+    let everywhere = format!("{cql}[cluster]\nlisten = \"0.0.0.0:7946\"\n");
+    assert!(refused(&everywhere, &[]).starts_with("cluster.advertise: is missing"));
+    for address in ["nowhere", ":7946", "host:0", "host:seven"] {
+        let file = format!("{cql}{listens}advertise = \"{address}\"\n");
+        assert!(
+            refused(&file, &[]).starts_with("cluster.advertise: must be"),
+            "{address}"
+        );
+    }
+    let alone = format!("{cql}[cluster]\nadvertise = \"host:7946\"\n");
+    assert!(refused(&alone, &[]).starts_with("cluster.advertise: is for a node that others reach"));
+    let good = format!("{everywhere}advertise = \"ting-0.example:7946\"\n");
+    assert!(load(&good, &[]).is_ok());
 }

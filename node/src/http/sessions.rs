@@ -117,7 +117,7 @@ async fn claim(app: &App, username: Username) -> Result<Entered, Failure> {
     };
     match app.store.claim_name(&new).await? {
         ClaimedName::Claimed { released } => {
-            if let Some(released) = released {
+            for released in released {
                 app.system.end_user(released, &new.username).await;
             }
             begin(app, new.id, new.username).await

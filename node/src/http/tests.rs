@@ -83,6 +83,7 @@ impl Node {
             store: store.clone(),
             sockets: Arc::new(Nobody),
             limits: Limits::default(),
+            links: None,
         };
         let secret: Secret = serde_json::from_value(json!("s3cret")).unwrap();
         let app = App::new(

@@ -20,7 +20,7 @@ async fn person(store: &EmbeddedStore, id: u64, name: &str) -> Username {
         now: NOW,
     };
     let claimed = store.claim_name(&new).await.unwrap();
-    assert_eq!(claimed, ClaimedName::Claimed { released: None });
+    assert_eq!(claimed, ClaimedName::Claimed { released: vec![] });
     username
 }
 

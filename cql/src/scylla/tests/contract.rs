@@ -1,7 +1,8 @@
 //! The suite that every store must pass.
 
-use super::store;
-use crate::contract::{Scale, store_contract};
+use super::{server, store, unique};
+use crate::contract::{Scale, members_contract, store_contract};
+use crate::scylla::CqlStore;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_store_over_cql_holds_the_contract() {
@@ -13,5 +14,18 @@ async fn the_store_over_cql_holds_the_contract() {
         messages: 300,
     };
     let held = store_contract(&store, scale).await;
+    assert!(held.is_ok(), "{}", held.unwrap_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_view_over_cql_holds_the_contract() {
+    // A keyspace of its own: the first case wants a view that nobody has changed.
+    let Some(settings) = server(&unique("view")) else {
+        return;
+    };
+    CqlStore::migrate(&settings).await.unwrap();
+    let one = CqlStore::connect(settings.clone()).await.unwrap();
+    let other = CqlStore::connect(settings).await.unwrap();
+    let held = members_contract(&[&one, &other]).await;
     assert!(held.is_ok(), "{}", held.unwrap_err());
 }

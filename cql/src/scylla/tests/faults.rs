@@ -1,12 +1,13 @@
 //! What the store answers when the wire to the database loses something. The wire has one end,
-//! so these tests run on one node alone. No statement of the store is a batch.
+//! so these tests run on one node alone. Changes
+//! of the members' view are the store's only batches.
 
 use super::proxy::{Fault, Proxy, Wire};
 use super::{message, server, store, unique};
 use crate::scylla::CqlStore;
 use crate::{
-    Append, ChannelName, ClaimedName, Conversation, KeyClaim, MessageId, NewUser, Range, Store,
-    StoreError, UserId, Username,
+    Append, ChannelName, ClaimedName, Conversation, KeyClaim, Members, MessageId, NewUser, Range,
+    Store, StoreError, Swapped, UserId, Username,
 };
 use std::time::{Duration, Instant};
 
@@ -147,7 +148,7 @@ async fn a_compare_and_set_that_came_through_unseen_is_seen_in_the_end() {
             };
             proxy.set(&wish.id.as_i64().to_be_bytes(), skip, Fault::LoseAnswer);
             let claimed = store.claim_name(&wish).await;
-            assert_eq!(claimed, Ok(ClaimedName::Claimed { released: None }));
+            assert_eq!(claimed, Ok(ClaimedName::Claimed { released: vec![] }));
             assert!(proxy.sprung());
             let named = direct.user_named(&wish.username).await.unwrap();
             assert_eq!(named.map(|user| user.id), Some(wish.id));
@@ -179,10 +180,59 @@ async fn a_compare_and_set_that_may_still_come_is_unknown() {
     assert!(proxy.sprung());
     // Whoever comes next gets the name, and the first can't come through any more.
     let claimed = direct.claim_name(&second).await;
-    assert_eq!(claimed, Ok(ClaimedName::Claimed { released: None }));
+    assert_eq!(claimed, Ok(ClaimedName::Claimed { released: vec![] }));
     assert_eq!(store.users.add(&first).await, Ok(false));
     let named = direct.user_named(&username).await.unwrap();
     assert_eq!(named.map(|user| user.id), Some(second.id));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_the_view_that_came_through_unseen_is_seen_in_the_end() {
+    let Some((store, direct, proxy)) = behind().await else {
+        return;
+    };
+    let store: &dyn Members = &store;
+    let direct: &dyn Members = &direct;
+    let name = unique("member");
+    // No other test changes the view of this keyspace.
+    let mut version = direct.members().await.unwrap().version;
+    proxy.set(name.as_bytes(), 0, Fault::LoseAnswer);
+    let change = store.change(version, Some((&name, "1")), &[]).await;
+    assert_eq!(change, Ok(Swapped::Done));
+    assert!(proxy.sprung());
+    version += 1;
+    proxy.set(name.as_bytes(), 0, Fault::LoseAnswer);
+    assert_eq!(store.renew(version, &name, "2").await, Ok(Swapped::Done));
+    assert!(proxy.sprung());
+    let row = direct.members().await.unwrap().rows.remove(&name);
+    assert_eq!(row.as_deref(), Some("2"));
+
+    // What never arrived may still come, for all that anybody knows.
+    proxy.set(name.as_bytes(), 0, Fault::LoseRequest);
+    is_unknown(store.renew(version, &name, "3").await);
+    proxy.set(name.as_bytes(), 0, Fault::LoseRequest);
+    is_unknown(
+        store
+            .change(version, None, std::slice::from_ref(&name))
+            .await,
+    );
+    assert!(proxy.sprung());
+    let view = direct.members().await.unwrap();
+    assert_eq!((view.version, view.rows[&name].as_str()), (version, "2"));
+
+    // It was refused, whoever heard of it: a version never comes back.
+    let change = direct.change(version, Some((&name, "4")), &[]).await;
+    assert_eq!(change, Ok(Swapped::Done));
+    let newer = Ok(Swapped::Newer(version + 1));
+    proxy.set(name.as_bytes(), 0, Fault::LoseAnswer);
+    assert_eq!(store.renew(version, &name, "5").await, newer);
+    assert!(proxy.sprung());
+    proxy.set(name.as_bytes(), 0, Fault::LoseAnswer);
+    let stale = store.change(version, Some((&name, "6")), &[]).await;
+    assert_eq!(stale, newer);
+    assert!(proxy.sprung());
+    let row = direct.members().await.unwrap().rows.remove(&name);
+    assert_eq!(row.as_deref(), Some("4"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -34,7 +34,7 @@ pub(super) enum Wire {
     Whole,
     /// Connections end, and no new one lasts.
     Cut,
-    /// Connections stay, and nothing comes through.
+    /// Connections stay, and nothing comes through until later, as when the other end is frozen.
     Hung,
 }
 
@@ -47,7 +47,9 @@ pub(super) struct Proxy {
 
 impl Proxy {
     pub(super) async fn start(server: String) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        // At the server's own address: that is where a driver looks for the node it is told of.
+        let (host, _) = server.rsplit_once(':').unwrap();
+        let listener = TcpListener::bind((host, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let trap = Arc::new(Mutex::new(None));
         let (wire, changes) = watch::channel(Wire::Whole);
@@ -118,6 +120,7 @@ async fn carry(
 /// A frame's head: version, flags, two bytes of stream, opcode, four bytes of length.
 const HEAD: usize = 9;
 const EXECUTE: u8 = 0x0a;
+const BATCH: u8 = 0x0d;
 
 async fn frame(from: &mut OwnedReadHalf) -> Option<Vec<u8>> {
     let mut frame = vec![0; HEAD];
@@ -133,12 +136,11 @@ async fn requests(
     mut to: OwnedWriteHalf,
     trap: Arc<Mutex<Option<Trap>>>,
     lost: Arc<Mutex<Vec<[u8; 2]>>>,
-    wire: watch::Receiver<Wire>,
+    mut wire: watch::Receiver<Wire>,
 ) {
     while let Some(frame) = frame(&mut from).await {
-        if *wire.borrow() == Wire::Hung {
-            continue;
-        }
+        // Ends with the test, too.
+        let _ = wire.wait_for(|wire| *wire != Wire::Hung).await;
         match spring(&trap, &frame) {
             Some(Fault::LoseRequest) => continue,
             Some(Fault::LoseAnswer | Fault::Cut) if frame.len() < HEAD => continue,
@@ -160,7 +162,7 @@ async fn requests(
 fn spring(trap: &Mutex<Option<Trap>>, frame: &[u8]) -> Option<Fault> {
     let mut trap = trap.lock().unwrap();
     let set = trap.as_mut()?;
-    let marked = frame[4] == EXECUTE
+    let marked = [EXECUTE, BATCH].contains(&frame[4])
         && frame
             .windows(set.marker.len())
             .any(|window| window == set.marker);
@@ -180,12 +182,11 @@ async fn answers(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     lost: Arc<Mutex<Vec<[u8; 2]>>>,
-    wire: watch::Receiver<Wire>,
+    mut wire: watch::Receiver<Wire>,
 ) {
     while let Some(frame) = frame(&mut from).await {
-        if *wire.borrow() == Wire::Hung {
-            continue;
-        }
+        // Ends with the test, too.
+        let _ = wire.wait_for(|wire| *wire != Wire::Hung).await;
         let stream = [frame[2], frame[3]];
         let is_lost = {
             let mut lost = lost.lock().unwrap();

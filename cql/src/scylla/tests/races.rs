@@ -30,8 +30,12 @@ async fn two_who_claim_one_name_a_thousand_times() {
         let (ada, bob) = (wish(), wish());
         let claims = tokio::join!(one.claim_name(&ada), other.claim_name(&bob));
         let (winner, loser) = match claims {
-            (Ok(ClaimedName::Claimed { released: None }), Ok(refused)) => (0, refused),
-            (Ok(refused), Ok(ClaimedName::Claimed { released: None })) => (1, refused),
+            (Ok(ClaimedName::Claimed { released }), Ok(refused)) if released.is_empty() => {
+                (0, refused)
+            }
+            (Ok(refused), Ok(ClaimedName::Claimed { released })) if released.is_empty() => {
+                (1, refused)
+            }
             other => panic!("{name}: {other:?}"),
         };
         let id = [ada.id, bob.id][winner];
@@ -87,7 +91,7 @@ async fn a_name_whose_claimant_died_is_free_after_a_moment() {
         now,
     };
     let claimed = store.claim_name(&wish).await.unwrap();
-    assert_eq!(claimed, ClaimedName::Claimed { released: None });
+    assert_eq!(claimed, ClaimedName::Claimed { released: vec![] });
     let named = store.user_named(&name).await.unwrap();
     assert_eq!(named.map(|user| user.id), Some(wish.id));
     // And if it was not dead but asleep, it has lost.

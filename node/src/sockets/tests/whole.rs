@@ -25,6 +25,7 @@ impl Ting {
             store: store.clone(),
             sockets: edge.sockets(),
             limits: actors::Limits::default(),
+            links: None,
         };
         let system = System::start(start).await.unwrap();
         edge.attach(system.clone(), Origins::default(), Proxies::default());

@@ -1,0 +1,236 @@
+//! The cluster as one node sees it: the view it acts by, its lease, and its links to the others.
+//!
+//! Who owns what follows from the view alone, and its version travels in every envelope. What
+//! changes the view is in [`keeper`]; what carries envelopes is in [`peer`] and [`links`].
+
+mod asked;
+mod certificate;
+mod envelope;
+mod gate;
+mod heard;
+pub mod keeper;
+mod links;
+mod moves;
+mod peer;
+mod shards;
+
+pub use asked::Waiting;
+pub use envelope::{Body, Envelope, Online, Question, Reply, Wish, Word};
+pub use heard::word_to_relay;
+pub use keeper::{Keeper, KeeperMessage};
+pub use links::{ClusterLinks, LinkError, Links};
+#[cfg(test)]
+pub use peer::Wire;
+pub use peer::{Figures, PeerMessage};
+
+use crate::node::Node;
+use cluster_config::{NodeName, Placement, Shard, Standing, View};
+use cql::Conversation;
+use peer::PeerState;
+use ractor::concurrency::OneshotReceiver;
+use ractor::{ActorRef, RpcReplyPort};
+use shards::Shards;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// A view with what follows from it.
+#[derive(Debug)]
+pub struct Map {
+    /// The members.
+    pub view: View,
+    /// Who owns what.
+    pub placement: Placement,
+}
+
+impl Map {
+    /// A pure function of the view.
+    pub fn of(view: View) -> Arc<Map> {
+        let placement = Placement::of(&view);
+        Arc::new(Map { view, placement })
+    }
+}
+
+/// How long this node may acknowledge.
+#[derive(Debug)]
+enum Lease {
+    /// As long as it lives: nobody else can use its store.
+    Always,
+    /// Until so many milliseconds after the start.
+    Until(AtomicU64),
+}
+
+/// What a node knows of its cluster.
+#[derive(Debug)]
+pub struct Cluster {
+    map: RwLock<Arc<Map>>,
+    lease: Lease,
+    started: Instant,
+    peers: RwLock<HashMap<NodeName, PeerState>>,
+    keeper: OnceLock<ActorRef<KeeperMessage>>,
+    /// The view as it was read last, with what members say of themselves.
+    latest: RwLock<View>,
+    standing: tokio::sync::watch::Sender<Standing>,
+    views: tokio::sync::watch::Sender<u64>,
+    /// Fires once, when this node was put out of the view.
+    put_out: tokio::sync::watch::Sender<bool>,
+    pub shards: Shards,
+    pub waiting: Waiting,
+}
+
+impl Cluster {
+    /// Of a node whose store nobody else can use: its view is constant.
+    pub fn alone(name: NodeName) -> Self {
+        Cluster::new(View::alone(name), Lease::Always)
+    }
+
+    /// Of a node that shares its store, and has not seen the view yet.
+    pub fn shared() -> Self {
+        let empty = View {
+            version: 0,
+            members: Vec::new(),
+        };
+        Cluster::new(empty, Lease::Until(AtomicU64::new(0)))
+    }
+
+    fn new(view: View, lease: Lease) -> Self {
+        Cluster {
+            map: RwLock::new(Map::of(view)),
+            lease,
+            started: Instant::now(),
+            peers: RwLock::default(),
+            keeper: OnceLock::new(),
+            latest: RwLock::new(View {
+                version: 0,
+                members: Vec::new(),
+            }),
+            standing: tokio::sync::watch::Sender::new(Standing::Joining),
+            views: tokio::sync::watch::Sender::new(0),
+            put_out: tokio::sync::watch::Sender::new(false),
+            shards: Shards::default(),
+            waiting: Waiting::default(),
+        }
+    }
+
+    /// The view this node acts by, and who owns what by it.
+    pub fn map(&self) -> Arc<Map> {
+        read(&self.map).clone()
+    }
+
+    /// The version of that view.
+    pub fn version(&self) -> u64 {
+        read(&self.map).view.version
+    }
+
+    /// Hears of every newer view.
+    pub fn views(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.views.subscribe()
+    }
+
+    /// How long this node has been part of it, by its own clock.
+    pub fn at(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Whether this node's lease holds now.
+    pub fn lease_holds(&self) -> bool {
+        match &self.lease {
+            Lease::Always => true,
+            Lease::Until(until) => self.at() < Duration::from_millis(until.load(Ordering::Acquire)),
+        }
+    }
+
+    fn set_lease(&self, until: Duration) {
+        if let Lease::Until(held) = &self.lease {
+            // 500 million years fit.
+            held.store(until.as_millis() as u64, Ordering::Release);
+        }
+    }
+
+    /// The other members that this node has a link with.
+    pub fn linked(&self) -> Vec<NodeName> {
+        read(&self.peers).keys().copied().collect()
+    }
+
+    /// The link with that member.
+    pub fn peer(&self, name: NodeName) -> Option<ActorRef<PeerMessage>> {
+        read(&self.peers).get(&name).map(|peer| peer.actor.clone())
+    }
+
+    /// The keeper of the view has started.
+    pub fn set_keeper(&self, keeper: ActorRef<KeeperMessage>) {
+        // Started once.
+        let _ = self.keeper.set(keeper);
+    }
+
+    /// Asks the keeper of the view something, if there is one.
+    pub fn ask_keeper(
+        &self,
+        question: impl FnOnce(RpcReplyPort<()>) -> KeeperMessage,
+    ) -> Option<OneshotReceiver<()>> {
+        let (reply, answered) = ractor::concurrency::oneshot();
+        self.keeper.get()?.cast(question(reply.into())).ok()?;
+        Some(answered)
+    }
+
+    /// Tells the keeper of the view something, if there is one.
+    pub fn tell_keeper(&self, message: KeeperMessage) {
+        if let Some(keeper) = self.keeper.get() {
+            let _ = keeper.cast(message);
+        }
+    }
+
+    /// The view as it was read last.
+    pub fn latest(&self) -> View {
+        read(&self.latest).clone()
+    }
+
+    /// What this node is in the view, as it changes.
+    pub fn standing(&self) -> tokio::sync::watch::Receiver<Standing> {
+        self.standing.subscribe()
+    }
+
+    /// Links with their round trip and bytes not acknowledged, and frames dropped.
+    pub fn figures(&self) -> Vec<(NodeName, Arc<Figures>)> {
+        let peers = read(&self.peers);
+        let figures = peers
+            .iter()
+            .map(|(name, peer)| (*name, peer.figures.clone()));
+        figures.collect()
+    }
+
+    /// The keeper of the view does nothing any more.
+    #[cfg(test)]
+    pub fn stop_keeper(&self) {
+        if let Some(keeper) = self.keeper.get() {
+            keeper.kill();
+        }
+    }
+
+    /// Waits until this node is put out of the view.
+    pub async fn put_out(&self) {
+        // The sender lives in this value, so it does not end while this is waited for.
+        let _ = self.put_out.subscribe().wait_for(|out| *out).await;
+    }
+}
+
+impl Node {
+    /// Whether this node may answer that a conversation's history changed: it holds its lease,
+    /// and owns the conversation, or finishes what it began while it did.
+    pub fn may_acknowledge(&self, conversation: &Conversation) -> bool {
+        let shard = Shard::of(&conversation.key());
+        let owns = self.cluster.map().placement.owner(shard) == Some(self.name());
+        self.cluster.lease_holds() && (owns || self.cluster.shards.is_releasing(shard))
+    }
+}
+
+fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
+}

@@ -1,0 +1,392 @@
+//! What another node says, brought to the actors of this one.
+
+use super::{Body, Envelope, KeeperMessage, PeerMessage, Question, Reply, Wish, Word};
+use crate::channel::ChannelMessage;
+use crate::frame::{Belongs, End};
+use crate::node::{CONFIRM_TIMEOUT, Lives, Node};
+use crate::presence::PresenceMessage;
+use crate::relay::RelayMessage;
+use crate::session::SessionMessage;
+use crate::typing_message::{TypingMessageMessage, Whereabouts};
+use cluster_config::NodeName;
+use cql::{ChannelName, Conversation, MessageId, SignInHash};
+use ractor::concurrency::oneshot;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What a message to a channel is on the wire, if it needs no answer.
+pub(super) fn word_of(conversation: &Conversation, message: ChannelMessage) -> Option<Word> {
+    let conversation = conversation.clone();
+    Some(match message {
+        ChannelMessage::Watch { from, .. } => Word::Watch { conversation, from },
+        ChannelMessage::Announced { ghosts, ended, .. } => Word::Announced {
+            conversation,
+            ghosts,
+            ended,
+        },
+        ChannelMessage::Seen { n, .. } => Word::Seen { conversation, n },
+        _ => return None,
+    })
+}
+
+/// What a message to a relay is on the wire.
+pub fn word_to_relay(
+    conversation: &Conversation,
+    message: RelayMessage,
+) -> Result<Word, RelayMessage> {
+    let conversation = conversation.clone();
+    Ok(match message {
+        RelayMessage::Frame(frame) => Word::Frame(frame),
+        RelayMessage::Snapshot(snapshot) => Word::Snapshot {
+            conversation,
+            snapshot,
+        },
+        RelayMessage::Show(snapshot) => Word::Show {
+            conversation,
+            snapshot,
+        },
+        RelayMessage::Gap => Word::Gap { conversation },
+        RelayMessage::OwnerChanged => Word::OwnerChanged { conversation },
+        here_alone => return Err(here_alone),
+    })
+}
+
+impl Node {
+    /// Takes in one envelope; what needs a newer view than this node has was held until now.
+    pub(super) fn hear(self: &Arc<Self>, from: NodeName, envelope: Envelope) {
+        match envelope.body {
+            Body::Ask {
+                id,
+                within,
+                question,
+            } => self.question(from, id, within, question),
+            Body::Answer { id, reply } => self.answered(id, reply),
+            Body::Tell(word) => self.word(from, word),
+        }
+    }
+
+    fn word(self: &Arc<Self>, from: NodeName, word: Word) {
+        match word {
+            Word::Watch {
+                conversation,
+                from: since,
+            } => {
+                let watch = ChannelMessage::Watch {
+                    node: from,
+                    from: since,
+                };
+                self.to_own_channel(&conversation, watch);
+            }
+            Word::Announced {
+                conversation,
+                ghosts,
+                ended,
+            } => {
+                let announced = ChannelMessage::Announced {
+                    node: from,
+                    ghosts,
+                    ended,
+                };
+                self.to_own_channel(&conversation, announced);
+            }
+            Word::Seen { conversation, n } => {
+                self.to_own_channel(&conversation, ChannelMessage::Seen { node: from, n });
+            }
+            Word::Frame(frame) => {
+                let conversation = frame.conversation.clone();
+                self.to_relay(&conversation, RelayMessage::Frame(frame));
+            }
+            Word::Snapshot {
+                conversation,
+                snapshot,
+            } => self.to_relay(&conversation, RelayMessage::Snapshot(snapshot)),
+            Word::Show {
+                conversation,
+                snapshot,
+            } => self.tell_relay_here(&conversation, RelayMessage::Show(snapshot)),
+            Word::Gap { conversation } => self.to_relay(&conversation, RelayMessage::Gap),
+            Word::OwnerChanged { conversation } => self.owner_changed(from, conversation),
+            Word::Released { shards } => self.released(shards),
+            Word::Parted { sign_ins } => self.tell_presence(PresenceMessage::Parted {
+                node: from,
+                sign_ins,
+            }),
+            Word::Everybody { people } => {
+                self.tell_presence(PresenceMessage::Everybody { node: from, people });
+            }
+            Word::EnterImplicitly { hash, channel } => drop(self.enter_here(hash, channel)),
+            Word::NewView { version } => {
+                self.cluster.tell_keeper(KeeperMessage::Newer { version });
+            }
+            // The link's own matter.
+            Word::Ping { .. } | Word::Pong { .. } => {}
+        }
+    }
+
+    /// A new owner asks what is kept here of its conversation.
+    fn owner_changed(self: &Arc<Self>, from: NodeName, conversation: Conversation) {
+        let told = self
+            .directory
+            .relays
+            .tell_if_there(&conversation, RelayMessage::OwnerChanged);
+        if told.is_err() {
+            self.tell_node(
+                from,
+                Word::Announced {
+                    conversation,
+                    ghosts: Vec::new(),
+                    ended: Vec::<(MessageId, End)>::new(),
+                },
+            );
+        }
+    }
+
+    fn to_own_channel(self: &Arc<Self>, conversation: &Conversation, message: ChannelMessage) {
+        // A relay that has read a newer view tells the owner of that one by itself.
+        if self.lives(conversation) == Lives::Here {
+            self.tell_channel(conversation, message);
+        }
+    }
+
+    fn to_relay(&self, conversation: &Conversation, message: RelayMessage) {
+        let _ = self.directory.relays.tell_if_there(conversation, message);
+    }
+
+    fn tell_presence(&self, message: PresenceMessage) {
+        if let Some(presence) = self.directory.presence() {
+            let _ = presence.cast(message);
+        }
+    }
+
+    fn question(self: &Arc<Self>, from: NodeName, id: u64, within: Duration, question: Question) {
+        match question {
+            Question::Channel { conversation, wish } => {
+                self.wish(from, id, within, &conversation, wish);
+            }
+            Question::WhereTyped { id: message } => {
+                let typed = self.typed_here(message);
+                self.reply_with(from, id, within, async {
+                    Some(Reply::WhereTyped(typed.await))
+                });
+            }
+            Question::AbandonSignIn { hash } => {
+                let erased = self.abandon_sign_in_here(hash);
+                self.reply_with(from, id, within, async {
+                    erased.await;
+                    Some(Reply::Done)
+                });
+            }
+            Question::EndSignIn { hash } => {
+                self.forget_sign_in(hash);
+                let ended = self.end_session_here(hash);
+                self.reply_with(from, id, within, async move {
+                    ended.await;
+                    Some(Reply::Done)
+                });
+            }
+            Question::ForgetName { username } => {
+                self.forget_name(&username);
+                self.reply(from, id, Reply::Done);
+            }
+            Question::Joined { people } => {
+                self.tell_presence(PresenceMessage::Joined { node: from, people });
+                // What it does with them comes before anything it is told later.
+                self.reply(from, id, Reply::Done);
+            }
+            Question::EnterImplicitly { hash, channel } => {
+                let entered = self.enter_here(hash, channel);
+                self.reply_with(from, id, within, async move {
+                    entered.await;
+                    Some(Reply::Done)
+                });
+            }
+        }
+    }
+
+    fn wish(
+        self: &Arc<Self>,
+        from: NodeName,
+        id: u64,
+        within: Duration,
+        conversation: &Conversation,
+        wish: Wish,
+    ) {
+        if self.lives(conversation) != Lives::Here {
+            let version = self.cluster.version();
+            return self.reply(from, id, Reply::NotTheOwner { version });
+        }
+        match wish {
+            Wish::Post { post, since } => {
+                let (reply, answered) = oneshot();
+                let reply = reply.into();
+                self.tell_channel(conversation, ChannelMessage::Post { post, since, reply });
+                self.reply_with(from, id, within, async {
+                    answered.await.ok().map(Reply::Posted)
+                });
+            }
+            Wish::Stroke {
+                id: message,
+                stroke,
+                claim,
+                since,
+            } => {
+                let (reply, answered) = oneshot();
+                self.stroke(conversation, message, stroke, claim, since, reply.into());
+                self.reply_with(from, id, within, async {
+                    answered.await.ok().map(Reply::Patched)
+                });
+            }
+            Wish::Delete { id: message } => {
+                let (reply, answered) = oneshot();
+                let delete = ChannelMessage::Delete {
+                    id: message,
+                    reply: reply.into(),
+                };
+                self.tell_channel(conversation, delete);
+                self.reply_with(from, id, within, async {
+                    answered.await.ok().map(Reply::Deleted)
+                });
+            }
+            Wish::History { range } => {
+                let (reply, answered) = oneshot();
+                let history = ChannelMessage::History {
+                    range,
+                    reply: reply.into(),
+                };
+                self.tell_channel(conversation, history);
+                self.reply_with(from, id, within, async {
+                    answered.await.ok().map(Reply::History)
+                });
+            }
+            Wish::Abandon { id: message, by } => {
+                let (done, seen) = tokio::sync::oneshot::channel();
+                let abandon = ChannelMessage::Abandon {
+                    id: message,
+                    by,
+                    answer: Some(Box::new(move || {
+                        let _ = done.send(());
+                    })),
+                };
+                self.tell_channel(conversation, abandon);
+                self.reply_with(from, id, within, async {
+                    // Dropped with its answer, it was over already.
+                    let _ = seen.await;
+                    Some(Reply::Done)
+                });
+            }
+        }
+    }
+
+    fn reply(&self, to: NodeName, id: u64, reply: Reply) {
+        if let Some(peer) = self.cluster.peer(to) {
+            let _ = peer.cast(PeerMessage::say(Body::Answer { id, reply }));
+        }
+    }
+
+    fn reply_with(
+        self: &Arc<Self>,
+        to: NodeName,
+        id: u64,
+        within: Duration,
+        answer: impl Future<Output = Option<Reply>> + Send + 'static,
+    ) {
+        let node = self.clone();
+        tokio::spawn(async move {
+            let answer = tokio::time::timeout(within, answer).await;
+            node.reply(to, id, answer.ok().flatten().unwrap_or(Reply::Unanswered));
+        });
+    }
+
+    /// Where a message is being typed, if this node owns that.
+    fn typed_here(
+        &self,
+        id: MessageId,
+    ) -> impl Future<Output = Option<Whereabouts>> + Send + use<> {
+        let (reply, answered) = oneshot();
+        let where_is_it = TypingMessageMessage::Whereabouts {
+            reply: reply.into(),
+        };
+        let typing_messages = &self.directory.typing_messages;
+        let _ = typing_messages.tell_if_there(&id, where_is_it);
+        async { answered.await.ok() }
+    }
+
+    /// Where a message is being typed, on whatever node.
+    pub async fn where_typed(&self, id: MessageId) -> Option<Whereabouts> {
+        if let Some(here) = self.typed_here(id).await {
+            return Some(here);
+        }
+        let question = Question::WhereTyped { id };
+        let answers = self.ask_all(question, CONFIRM_TIMEOUT).await;
+        answers.into_iter().find_map(|answer| match answer {
+            Reply::WhereTyped(found) => found,
+            _ => None,
+        })
+    }
+
+    /// Erases what a sign-in typed by HTTP and this node owns; done when viewers know, or after
+    /// half a second.
+    fn abandon_sign_in_here(&self, hash: SignInHash) -> impl Future<Output = ()> + Send + use<> {
+        let typed = self.directory.typed_by().get(&hash).cloned();
+        let erased = typed.into_iter().flatten().map(|id| {
+            let (done, seen) = tokio::sync::oneshot::channel();
+            let abandoned = TypingMessageMessage::Abandoned {
+                by: Belongs::SignIn(hash),
+                answer: Some(Box::new(move || {
+                    let _ = done.send(());
+                })),
+            };
+            let typing_messages = &self.directory.typing_messages;
+            let _ = typing_messages.tell_if_there(&id, abandoned);
+            seen
+        });
+        let erased: Vec<_> = erased.collect();
+        async move {
+            let erased = futures::future::join_all(erased);
+            let _ = tokio::time::timeout(CONFIRM_TIMEOUT, erased).await;
+        }
+    }
+
+    /// Erases what a sign-in typed by HTTP, on all nodes; done when viewers know, or after half a
+    /// second.
+    pub async fn abandon_sign_in(&self, hash: SignInHash) {
+        let here = self.abandon_sign_in_here(hash);
+        let there = self.ask_all(Question::AbandonSignIn { hash }, CONFIRM_TIMEOUT);
+        tokio::join!(here, there);
+    }
+
+    /// Ends a sign-in's session on this node; done when its sockets are, or after a second.
+    pub fn end_session_here(&self, hash: SignInHash) -> impl Future<Output = ()> + Send + use<> {
+        let (reply, ended) = oneshot();
+        let end = SessionMessage::End {
+            reply: reply.into(),
+        };
+        let told = self.directory.sessions.tell_if_there(&hash, end).is_ok();
+        async move {
+            if told {
+                let _ = tokio::time::timeout(CONFIRM_TIMEOUT * 2, ended).await;
+            }
+        }
+    }
+
+    /// A sign-in's connections on this node that named no channels enter this one; done when
+    /// they have, or after a second.
+    pub fn enter_here(
+        &self,
+        hash: SignInHash,
+        channel: ChannelName,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        let (reply, entered) = oneshot();
+        let enter = SessionMessage::EnterImplicitly {
+            channel,
+            reply: reply.into(),
+        };
+        let told = self.directory.sessions.tell_if_there(&hash, enter).is_ok();
+        async move {
+            if told {
+                let _ = tokio::time::timeout(CONFIRM_TIMEOUT * 2, entered).await;
+            }
+        }
+    }
+}

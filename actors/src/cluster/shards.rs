@@ -1,0 +1,205 @@
+//! What this node has to know of a shard beside who owns it: whether its last owner has finished
+//! with it, and until when that one's writes may still arrive.
+
+use crate::channel::ChannelMessage;
+use crate::node::STORE_TIMEOUT;
+use cluster_config::{LEASE, NodeName, Shard};
+use cql::Conversation;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// How long a new owner waits to be told that the old one has finished.
+const RELEASED_WITHIN: Duration = Duration::from_secs(1);
+
+/// After an owner went without a word, its acknowledged writes are in the store when its lease
+/// has ended, and the last that it had begun when the store's time limit is over, too.
+const OWED: Duration = LEASE
+    .saturating_add(STORE_TIMEOUT)
+    .saturating_add(STORE_TIMEOUT);
+
+/// What waits for a shard's last owner.
+pub type Held = Vec<(Conversation, ChannelMessage)>;
+
+/// A shard that was finished with, for its next owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Finished {
+    /// Which.
+    pub shard: Shard,
+    /// Who has it now.
+    pub to: NodeName,
+    /// For how long what was owed is owed still.
+    pub owed: Duration,
+}
+
+#[derive(Default)]
+struct Own {
+    owed_until: Option<Instant>,
+    held: Option<(Instant, Held)>,
+}
+
+struct Releasing {
+    to: Option<NodeName>,
+    owed_until: Option<Instant>,
+    left: HashSet<Conversation>,
+}
+
+/// The shards that this node owns or is about to finish with.
+#[derive(Default)]
+pub struct Shards {
+    own: Mutex<HashMap<Shard, Own>>,
+    releasing: Mutex<HashMap<Shard, Releasing>>,
+    finished: Notify,
+}
+
+impl std::fmt::Debug for Shards {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shards").finish_non_exhaustive()
+    }
+}
+
+impl Shards {
+    /// This node owns a shard from now on. If its last owner is there to say when it has
+    /// finished, that is waited for; else that one's writes are owed a second read.
+    pub fn gained(&self, shard: Shard, last_is_there: bool, now: Instant) {
+        let own = if last_is_there {
+            Own {
+                owed_until: None,
+                held: Some((now + RELEASED_WITHIN, Vec::new())),
+            }
+        } else {
+            Own {
+                owed_until: Some(now + OWED),
+                held: None,
+            }
+        };
+        lock(&self.own).insert(shard, own);
+    }
+
+    /// Gives a message on, or keeps it until the shard's last owner has finished.
+    pub fn pass(
+        &self,
+        shard: Shard,
+        conversation: &Conversation,
+        message: ChannelMessage,
+    ) -> Option<ChannelMessage> {
+        if let Some((_, held)) = lock(&self.own)
+            .get_mut(&shard)
+            .and_then(|own| own.held.as_mut())
+        {
+            held.push((conversation.clone(), message));
+            return None;
+        }
+        Some(message)
+    }
+
+    /// The last owner has finished, and hands on for how long what it owed is owed. Gives what
+    /// waited for that.
+    pub fn released(&self, shard: Shard, owed: Duration, now: Instant) -> Held {
+        let mut shards = lock(&self.own);
+        let Some(own) = shards.get_mut(&shard) else {
+            return Vec::new();
+        };
+        // One that comes too late finds that a second read is owed, which is right anyway.
+        let Some((_, held)) = own.held.take() else {
+            return Vec::new();
+        };
+        own.owed_until = (!owed.is_zero()).then(|| now + owed);
+        held
+    }
+
+    /// Waits no longer for last owners that had their time, or that `has_gone`. Gives what
+    /// waited, and when to look again.
+    pub fn give_up(&self, now: Instant, all: bool) -> (Held, Option<Instant>) {
+        let mut gone = Vec::new();
+        let mut next: Option<Instant> = None;
+        for own in lock(&self.own).values_mut() {
+            match &own.held {
+                Some((until, _)) if *until <= now || all => {
+                    own.owed_until = Some(now + OWED);
+                    gone.extend(own.held.take().into_iter().flat_map(|(_, held)| held));
+                }
+                Some((until, _)) => {
+                    next = Some(next.map_or(*until, |next| next.min(*until)));
+                }
+                None => {}
+            }
+        }
+        (gone, next)
+    }
+
+    /// Until when writes of earlier owners may still arrive; none if all of them are in.
+    pub fn owed_until(&self, shard: Shard, now: Instant) -> Option<Instant> {
+        let owed = lock(&self.own).get(&shard).and_then(|own| own.owed_until);
+        owed.filter(|until| *until > now)
+    }
+
+    /// Another node owns a shard from now on; `left` are its conversations that have something
+    /// to finish here. Gives what waited, to be said to the new owner.
+    pub fn lost(&self, shard: Shard, to: Option<NodeName>, left: HashSet<Conversation>) -> Held {
+        let own = lock(&self.own).remove(&shard).unwrap_or_default();
+        let releasing = Releasing {
+            to,
+            owed_until: own.owed_until,
+            left,
+        };
+        lock(&self.releasing).insert(shard, releasing);
+        own.held.map(|(_, held)| held).unwrap_or_default()
+    }
+
+    /// Whether this node finishes what it began in a shard.
+    pub fn is_releasing(&self, shard: Shard) -> bool {
+        lock(&self.releasing).contains_key(&shard)
+    }
+
+    /// A conversation has nothing to finish here any more.
+    pub fn finished_with(&self, shard: Shard, conversation: &Conversation) {
+        if let Some(releasing) = lock(&self.releasing).get_mut(&shard) {
+            releasing.left.remove(conversation);
+        }
+    }
+
+    /// The shards that were finished with since this was last asked.
+    pub fn take_finished(&self, now: Instant) -> Vec<Finished> {
+        let mut finished = Vec::new();
+        lock(&self.releasing).retain(|shard, releasing| {
+            if !releasing.left.is_empty() {
+                return true;
+            }
+            let owed = releasing
+                .owed_until
+                .map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
+            finished.extend(releasing.to.map(|to| Finished {
+                shard: *shard,
+                to,
+                owed,
+            }));
+            false
+        });
+        self.finished.notify_waiters();
+        finished
+    }
+
+    /// Waits until nothing is left to finish.
+    pub async fn released_all(&self) {
+        loop {
+            let finished = self.finished.notified();
+            if lock(&self.releasing).is_empty() {
+                return;
+            }
+            finished.await;
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+#[cfg(test)]
+#[path = "shards/tests.rs"]
+mod tests;

@@ -1,0 +1,116 @@
+use super::*;
+use cql::ChannelName;
+
+const OTHER: NodeName = NodeName { slot: 3, since: 77 };
+
+fn shard() -> Shard {
+    Shard::all().next().unwrap()
+}
+
+fn ting() -> Conversation {
+    Conversation::Channel(ChannelName::ting())
+}
+
+fn word(n: u64) -> ChannelMessage {
+    ChannelMessage::Seen { node: OTHER, n }
+}
+
+fn counts(held: &Held) -> Vec<u64> {
+    let counts = held.iter().filter_map(|(_, message)| match message {
+        ChannelMessage::Seen { n, .. } => Some(*n),
+        _ => None,
+    });
+    counts.collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_waits_in_order_until_the_last_owner_has_finished() {
+    let (shards, now) = (Shards::default(), Instant::now());
+    assert!(
+        shards.pass(shard(), &ting(), word(0)).is_some(),
+        "nothing is known of it"
+    );
+    shards.gained(shard(), true, now);
+    assert!(shards.pass(shard(), &ting(), word(1)).is_none());
+    assert!(shards.pass(shard(), &ting(), word(2)).is_none());
+    assert_eq!(shards.owed_until(shard(), now), None);
+    let held = shards.released(shard(), Duration::ZERO, now);
+    assert_eq!(counts(&held), [1, 2]);
+    assert!(shards.pass(shard(), &ting(), word(3)).is_some());
+    assert_eq!(
+        shards.owed_until(shard(), now),
+        None,
+        "nothing may come late"
+    );
+    assert!(
+        shards.released(shard(), Duration::ZERO, now).is_empty(),
+        "told twice"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_owner_that_went_without_a_word_leaves_a_read_owed() {
+    let (shards, now) = (Shards::default(), Instant::now());
+    shards.gained(shard(), false, now);
+    assert!(
+        shards.pass(shard(), &ting(), word(1)).is_some(),
+        "it is served at once"
+    );
+    let owed = shards.owed_until(shard(), now).unwrap();
+    assert!(owed >= now + LEASE);
+    assert_eq!(shards.owed_until(shard(), owed), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_owner_that_takes_too_long_counts_as_gone() {
+    let (shards, now) = (Shards::default(), Instant::now());
+    shards.gained(shard(), true, now);
+    assert!(shards.pass(shard(), &ting(), word(1)).is_none());
+    let (held, next) = shards.give_up(now, false);
+    assert!(held.is_empty());
+    let next = next.unwrap();
+    let (held, next) = shards.give_up(next, false);
+    assert_eq!(counts(&held), [1]);
+    assert_eq!(next, None);
+    assert!(shards.owed_until(shard(), now).is_some());
+    let late = shards.released(shard(), Duration::ZERO, now);
+    assert!(late.is_empty());
+    assert!(
+        shards.owed_until(shard(), now).is_some(),
+        "a late word takes nothing back"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_owed_is_handed_on() {
+    let (shards, now) = (Shards::default(), Instant::now());
+    shards.gained(shard(), false, now);
+    let held = shards.lost(shard(), Some(OTHER), HashSet::from([ting()]));
+    assert!(held.is_empty());
+    assert!(shards.is_releasing(shard()));
+    assert!(
+        shards.take_finished(now).is_empty(),
+        "a conversation is being finished"
+    );
+    shards.finished_with(shard(), &ting());
+    let later = now + Duration::from_secs(2);
+    let finished = shards.take_finished(later);
+    assert_eq!(finished.len(), 1);
+    assert_eq!((finished[0].shard, finished[0].to), (shard(), OTHER));
+    assert!(finished[0].owed >= LEASE - Duration::from_secs(2));
+    assert!(!shards.is_releasing(shard()));
+    shards.released_all().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waited_for_a_shard_goes_with_it() {
+    let (shards, now) = (Shards::default(), Instant::now());
+    shards.gained(shard(), true, now);
+    assert!(shards.pass(shard(), &ting(), word(1)).is_none());
+    let held = shards.lost(shard(), None, HashSet::new());
+    assert_eq!(counts(&held), [1]);
+    assert!(
+        shards.take_finished(now).is_empty(),
+        "there is nobody to tell"
+    );
+}

@@ -1,0 +1,140 @@
+//! Links between nodes of one process, which can be cut.
+
+use crate::cluster::{KeeperMessage, LinkError, Links, Wire};
+use crate::node::Node;
+use async_trait::async_trait;
+use cluster_config::{Fingerprint, Member, NodeName};
+use ractor::ActorId;
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+#[derive(Debug, Default)]
+pub struct Network {
+    nodes: Mutex<HashMap<NodeName, Arc<Node>>>,
+    cut: Mutex<HashSet<(NodeName, NodeName)>>,
+    links: Mutex<Vec<(NodeName, NodeName, u64)>>,
+    last: AtomicU64,
+}
+
+impl Network {
+    fn is_cut(&self, from: NodeName, to: NodeName) -> bool {
+        let cut = self.cut.lock().unwrap();
+        cut.contains(&(from, to)) || !self.nodes.lock().unwrap().contains_key(&from)
+    }
+
+    /// Nothing reaches the other side any more, and nobody is told.
+    pub fn cut(&self, from: NodeName, to: NodeName) {
+        self.cut.lock().unwrap().insert((from, to));
+    }
+
+    pub fn heal(&self) {
+        self.cut.lock().unwrap().clear();
+    }
+
+    /// A node is gone at once: its links end, and it renews nothing.
+    pub fn kill(&self, name: NodeName) {
+        let gone = self.nodes.lock().unwrap().remove(&name);
+        if let Some(gone) = gone {
+            gone.cluster.stop_keeper();
+        }
+        let links = self.links.lock().unwrap().clone();
+        for (one, other, session) in links {
+            let left = match name {
+                name if name == one => other,
+                name if name == other => one,
+                _ => continue,
+            };
+            if let Some(node) = self.nodes.lock().unwrap().get(&left) {
+                node.cluster.tell_keeper(KeeperMessage::Disconnected {
+                    node: name,
+                    session: ActorId::Local(session),
+                });
+            }
+        }
+    }
+}
+
+/// One node's end of the network.
+#[derive(Debug)]
+pub struct FakeLinks(pub Arc<Network>);
+
+#[async_trait]
+impl Links for FakeLinks {
+    fn address(&self) -> String {
+        "in.process:1".to_owned()
+    }
+
+    fn fingerprint(&self) -> Fingerprint {
+        Fingerprint([1; 32])
+    }
+
+    async fn start(&self, node: &Arc<Node>, _: String) -> Result<(), LinkError> {
+        self.0
+            .nodes
+            .lock()
+            .unwrap()
+            .insert(node.name(), node.clone());
+        Ok(())
+    }
+
+    fn dial(&self, node: &Arc<Node>, member: Member) {
+        let (one, other) = (node.name(), member.name);
+        let there = self.0.nodes.lock().unwrap().get(&other).cloned();
+        let reached = !self.0.is_cut(one, other) && !self.0.is_cut(other, one);
+        // As over the network: who is not in the view yet is looked for there.
+        let welcome = |there: &Arc<Node>| {
+            let known = there.cluster.map().view.member(one).is_some();
+            if !known {
+                there.cluster.tell_keeper(KeeperMessage::Look);
+            }
+            known
+        };
+        let Some(there) = there.filter(|there| reached && welcome(there)) else {
+            node.cluster
+                .tell_keeper(KeeperMessage::NotReached { node: other });
+            return;
+        };
+        let session = self.0.last.fetch_add(1, Ordering::Relaxed);
+        self.0.links.lock().unwrap().push((one, other, session));
+        for (near, far) in [(node.clone(), there.clone()), (there, node.clone())] {
+            let wire = Arc::new(FakeWire {
+                network: self.0.clone(),
+                from: near.name(),
+                to: far.clone(),
+                session,
+            });
+            near.cluster.tell_keeper(KeeperMessage::LinkUp {
+                node: far.name(),
+                wire,
+            });
+        }
+    }
+}
+
+#[derive(Debug)]
+struct FakeWire {
+    network: Arc<Network>,
+    from: NodeName,
+    to: Arc<Node>,
+    session: u64,
+}
+
+impl Wire for FakeWire {
+    fn send(&self, _: usize, batch: Vec<u8>) {
+        if !self.network.is_cut(self.from, self.to.name()) {
+            self.to.receive(&batch);
+        }
+    }
+
+    fn end(&self) {
+        self.to.cluster.tell_keeper(KeeperMessage::Disconnected {
+            node: self.from,
+            session: ActorId::Local(self.session),
+        });
+    }
+
+    fn session(&self) -> Option<ActorId> {
+        Some(ActorId::Local(self.session))
+    }
+}

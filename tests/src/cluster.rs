@@ -1,0 +1,133 @@
+//! Several nodes over one database.
+
+use crate::{Process, Settings, Ting, names, within_limit};
+use reqwest::Method;
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long to wait before nodes are asked again what they act by.
+const AGAIN: Duration = Duration::from_millis(50);
+
+/// Nodes that are members of one cluster.
+#[derive(Debug)]
+pub struct Cluster {
+    processes: Vec<Arc<Process>>,
+}
+
+/// The database that tests of several nodes need, if this run has one; says so if not.
+pub fn has_database() -> bool {
+    let has = std::env::var_os("TING_TEST_CQL").is_some();
+    if !has {
+        println!("skipped: several nodes need a database, and TING_TEST_CQL names none");
+    }
+    has
+}
+
+/// Starts nodes over a keyspace of their own.
+pub fn start(nodes: usize, settings: &Settings) -> Result<Vec<Arc<Process>>, String> {
+    let database = std::env::var("TING_TEST_CQL").map_err(|_| "TING_TEST_CQL is needed")?;
+    let keyspace = names::unique("c").replace('-', "_");
+    let settings = settings
+        .clone()
+        .text("store.kind", "cql")
+        .set("store.nodes", &format!("[{database:?}]"))
+        .text("store.datacenter", "dc1")
+        .text("store.keyspace", &keyspace)
+        .set("store.replication", "1")
+        .text("cluster.listen", "127.0.0.1:0");
+    // The first one makes the schema.
+    let first = Process::start(settings.clone())?;
+    let others = std::thread::scope(|scope| {
+        let starting: Vec<_> = (1..nodes)
+            .map(|_| scope.spawn(|| Process::start(settings.clone())))
+            .collect();
+        let started = starting.into_iter().map(|node| {
+            node.join()
+                .map_err(|_| "starting a node panicked".to_owned())?
+        });
+        started.collect::<Result<Vec<_>, String>>()
+    })?;
+    Ok(std::iter::once(first).chain(others).map(Arc::new).collect())
+}
+
+impl Cluster {
+    /// So many nodes, all of them members.
+    pub async fn of(nodes: usize) -> Cluster {
+        Cluster::with(nodes, Settings::default()).await
+    }
+
+    /// So many nodes with these settings, all of them members.
+    pub async fn with(nodes: usize, settings: Settings) -> Cluster {
+        let processes = start(nodes, &settings).unwrap_or_else(|error| panic!("{error}"));
+        let cluster = Cluster { processes };
+        cluster.agrees(&(0..nodes).collect::<Vec<_>>()).await;
+        cluster
+    }
+
+    /// One of them alone.
+    pub fn node(&self, place: usize) -> Ting {
+        Ting::of(vec![self.processes[place].clone()])
+    }
+
+    /// Some of them, in turn.
+    pub fn nodes(&self, places: &[usize]) -> Ting {
+        let processes = places.iter().map(|place| self.processes[*place].clone());
+        Ting::of(processes.collect())
+    }
+
+    /// A node's process.
+    pub fn process(&self, place: usize) -> &Process {
+        &self.processes[place]
+    }
+
+    /// What a node says of the cluster, and of the owner of a channel.
+    pub async fn status(&self, place: usize, channel: &str) -> Option<Value> {
+        let path = format!("/cluster?channel={channel}");
+        let ask = self.node(place).admin(Method::GET, &path);
+        let answer = ask.try_send().await.ok()?;
+        (answer.status == 200).then(|| answer.json())
+    }
+
+    /// Waits until these nodes, and nobody else, are members and up, and act by one view.
+    pub async fn agrees(&self, places: &[usize]) {
+        let agreeing = async {
+            while !self.agree(places).await {
+                tokio::time::sleep(AGAIN).await;
+            }
+        };
+        within_limit("nodes agree on who is a member", agreeing).await;
+    }
+
+    async fn agree(&self, places: &[usize]) -> bool {
+        let mut versions = Vec::new();
+        for place in places {
+            let Some(status) = self.status(*place, "ting").await else {
+                return false;
+            };
+            let members = status["members"].as_array().cloned().unwrap_or_default();
+            let up = members.iter().filter(|member| member["state"] == "up");
+            let links = status["links"].as_array().map_or(0, Vec::len);
+            if up.count() != places.len()
+                || members.len() != places.len()
+                || links != places.len() - 1
+            {
+                return false;
+            }
+            versions.push(status["version"].clone());
+        }
+        versions.windows(2).all(|pair| pair[0] == pair[1])
+    }
+
+    /// Which node owns a channel.
+    pub async fn owner(&self, channel: &str) -> usize {
+        for place in 0..self.processes.len() {
+            if let Some(status) = self.status(place, channel).await
+                && status["owner"] == status["node"]
+            {
+                return place;
+            }
+        }
+        panic!("nobody owns {channel}");
+    }
+}

@@ -1,0 +1,117 @@
+//! The wire to a database, which a test freezes or cuts.
+//!
+//! Bytes are carried both ways and nothing is looked at. Frozen, it is as if the database's
+//! process were stopped: connections are taken and stay, what is written waits, and comes through
+//! later. Cut, there is nobody at all.
+
+use std::net::SocketAddr;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+/// Whether anything goes through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flow {
+    /// All does.
+    Open,
+    /// Nothing for now.
+    Frozen,
+    /// Connections end, and no new one lasts.
+    Cut,
+}
+
+/// A wire. It ends with the test's runtime.
+#[derive(Debug)]
+pub struct Wire {
+    address: SocketAddr,
+    flow: watch::Sender<Flow>,
+    dialled: watch::Receiver<usize>,
+}
+
+impl Wire {
+    /// A wire to `host:port`. It begins at the same host, for that is where a driver looks for a
+    /// database that tells its address.
+    pub async fn to(server: &str, flow: Flow) -> Wire {
+        let (host, _) = server.rsplit_once(':').expect("host:port");
+        let listener = TcpListener::bind((host, 0)).await;
+        let listener = listener.unwrap_or_else(|error| panic!("a wire at {host}: {error}"));
+        let address = listener
+            .local_addr()
+            .expect("a bound socket has an address");
+        let (flow, changes) = watch::channel(flow);
+        let (count, dialled) = watch::channel(0);
+        let server = server.to_owned();
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                count.send_modify(|count| *count += 1);
+                tokio::spawn(connection(client, server.clone(), changes.clone()));
+            }
+        });
+        Wire {
+            address,
+            flow,
+            dialled,
+        }
+    }
+
+    /// A wire to the database that this run is about.
+    pub async fn to_database(flow: Flow) -> Wire {
+        Wire::to(&crate::settings::database(), flow).await
+    }
+
+    /// Where it begins.
+    pub fn address(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// Lets through what it is told to, from now on.
+    pub fn turn(&self, flow: Flow) {
+        self.flow.send_replace(flow);
+    }
+
+    /// Waits until it was dialled so often, from its beginning on.
+    pub async fn dialled(&self, times: usize) {
+        let mut dialled = self.dialled.clone();
+        let waiting = dialled.wait_for(|count| *count >= times);
+        let dialled = crate::within_limit("a connection to the database", waiting).await;
+        drop(dialled.expect("the wire is there"));
+    }
+}
+
+async fn connection(client: TcpStream, server: String, flow: watch::Receiver<Flow>) {
+    let cut = async {
+        let mut flow = flow.clone();
+        // An error is the test's end, which is one too.
+        drop(flow.wait_for(|flow| *flow == Flow::Cut).await);
+    };
+    let carry = async {
+        let Ok(server) = TcpStream::connect(server).await else {
+            return;
+        };
+        let (client_in, client_out) = client.into_split();
+        let (server_in, server_out) = server.into_split();
+        tokio::select! {
+            () = pump(client_in, server_out, flow.clone()) => {}
+            () = pump(server_in, client_out, flow.clone()) => {}
+        }
+    };
+    tokio::select! {
+        () = cut => {}
+        () = carry => {}
+    }
+}
+
+async fn pump(
+    mut from: impl AsyncReadExt + Unpin,
+    mut to: impl AsyncWriteExt + Unpin,
+    mut flow: watch::Receiver<Flow>,
+) {
+    let mut buffer = vec![0; 16 << 10];
+    while let Ok(length @ 1..) = from.read(&mut buffer).await {
+        if flow.wait_for(|flow| *flow == Flow::Open).await.is_err()
+            || to.write_all(&buffer[..length]).await.is_err()
+        {
+            return;
+        }
+    }
+}
