@@ -11,6 +11,9 @@ from pathlib import Path
 
 SECRET = "a shared secret of the tests"
 
+# What is tried is the same each time; a long run tries something else.
+SEED = os.environ.get("TING_TEST_SEED", "1")
+
 # Seconds: generating, by caller; and until a run that does not end is ended.
 BUDGET = 12
 LIMIT = 60
@@ -97,6 +100,8 @@ def drive(ting, caller, options):
         "examples,coverage,fuzzing",
         "--workers",
         "2",
+        "--seed",
+        SEED,
         "--no-color",
         "--warnings",
         "off",
