@@ -27,6 +27,7 @@ mod tail;
 #[cfg(test)]
 mod tests;
 mod timeline;
+mod traces;
 mod typing_message;
 
 pub use cluster::{ClusterLinks, LinkError, Links};
@@ -36,3 +37,4 @@ pub use requests::{
 };
 pub use settings::Limits;
 pub use system::{Start, StartError, StoreHealth, System};
+pub use traces::{Propagation, carry_traces};

@@ -256,6 +256,7 @@ impl State {
         };
         metrics::counter!("ting_keystrokes_total").increment(1);
         let (answer, answered) = ractor::concurrency::oneshot();
+        let _span = tracing::info_span!("post").entered();
         let message = ChannelMessage::Post {
             post: Box::new(beginning),
             since,
@@ -381,6 +382,7 @@ impl State {
             rev,
         };
         let (answer, answered) = ractor::concurrency::oneshot();
+        let _span = tracing::info_span!("patch").entered();
         self.node
             .stroke(&conversation, id, stroke, claim, since, answer.into());
         let myself = self.myself.clone();

@@ -58,7 +58,6 @@ impl Actor for Supervisor {
         message: SystemMessage,
         node: &mut Arc<Node>,
     ) -> Result<(), ActorProcessingErr> {
-        node.cluster.waiting.expire(tokio::time::Instant::now());
         let node = node.clone();
         // Beside the actor: a store that is away must not keep it from its children.
         tokio::spawn(async move {

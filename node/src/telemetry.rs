@@ -53,6 +53,9 @@ impl Telemetry {
     /// Starts all of it, once in a process and before its runtime.
     pub fn start(log: &Log, collector: Option<&Url>) -> anyhow::Result<Self> {
         let traces = collector.map(traces::provider).transpose()?;
+        if traces.is_some() {
+            actors::carry_traces(traces::propagation());
+        }
         tracing_subscriber::registry()
             .with(lines(log)?)
             .with(traces.as_ref().map(traces::layer))

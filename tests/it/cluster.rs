@@ -5,10 +5,10 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use tests::{Cluster, Login, Person, Room, Ting, cluster::has_database, names, size};
+use tests::{Cluster, Login, Person, Room, Settings, Ting, cluster::has_database, names, size};
 
 /// How often each fault is tried.
 fn rounds() -> usize {
@@ -331,14 +331,16 @@ async fn nodes_restart_one_after_the_other_and_no_send_fails() {
     let serving: Serving = Arc::new(Mutex::new(vec![0, 1, 2]));
     // Made once: a client takes longer to make than to use.
     let nodes: Vec<Ting> = (0..3).map(|place| cluster.node(place)).collect();
-    let mut viewers = Vec::new();
+    let (mut viewers, mut moved) = (Vec::new(), Vec::new());
     for n in 0..24 {
         let viewer = Viewer {
             nodes: nodes.clone(),
             serving: serving.clone(),
             channel: channel.clone(),
         };
-        viewers.push(tokio::spawn(viewer.watches(n)));
+        let moves = Arc::new(AtomicUsize::new(0));
+        moved.push(moves.clone());
+        viewers.push(tokio::spawn(viewer.watches(n, moves)));
     }
     let over = Arc::new(AtomicBool::new(false));
     let mut typists = Vec::new();
@@ -353,6 +355,10 @@ async fn nodes_restart_one_after_the_other_and_no_send_fails() {
     }
     for place in 0..3 {
         tokio::time::sleep(Duration::from_secs(1)).await;
+        let before: Vec<usize> = moved
+            .iter()
+            .map(|moves| moves.load(Ordering::Relaxed))
+            .collect();
         // As a balancer does before a node goes.
         serving.lock().unwrap().retain(|node| *node != place);
         cluster.process(place).signal("TERM");
@@ -360,6 +366,13 @@ async fn nodes_restart_one_after_the_other_and_no_send_fails() {
         cluster.process(place).start_again();
         cluster.agrees(&[0, 1, 2]).await;
         serving.lock().unwrap().push(place);
+        for (moves, before) in moved.iter().zip(before) {
+            let times = moves.load(Ordering::Relaxed) - before;
+            assert!(
+                times <= 1,
+                "somebody had to connect {times} times in one step"
+            );
+        }
     }
     tokio::time::sleep(Duration::from_secs(1)).await;
     over.store(true, Ordering::Relaxed);
@@ -393,7 +406,7 @@ struct Viewer {
 }
 
 impl Viewer {
-    async fn watches(self, n: usize) {
+    async fn watches(self, n: usize, moves: Arc<AtomicUsize>) {
         let (name, auth) = self.nodes[n % 3].signs_in("viewer").await;
         loop {
             let place = {
@@ -404,6 +417,7 @@ impl Viewer {
             let login = full(&self.channel);
             let here = Person::with(&room, name.clone(), auth.clone(), &login).await;
             here.is_closed().await;
+            moves.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
@@ -450,6 +464,77 @@ impl Typist {
 }
 
 #[tokio::test]
+async fn a_polling_session_is_known_to_one_node_and_begins_anew_on_another() {
+    if !has_database() {
+        return;
+    }
+    let cluster = Cluster::of(2).await;
+    let polls = "/socket.io/?EIO=4&transport=polling";
+    let opened = cluster.node(0).get(polls).await.is(200);
+    let opened: Value = serde_json::from_str(&opened.text[1..]).unwrap();
+    let with_session = format!("{polls}&sid={}", opened["sid"].as_str().unwrap());
+    let elsewhere = cluster.node(1).get(&with_session).await.is(400);
+    // What every client of socket.io understands as: connect anew.
+    assert_eq!(
+        elsewhere.json()["message"],
+        "Session ID unknown",
+        "{}",
+        elsewhere.text
+    );
+    let here = cluster.node(0).post(&with_session);
+    here.body("text/plain", "40").await.is(200);
+    cluster.node(1).get(polls).await.is(200);
+}
+
+#[tokio::test]
+async fn nothing_grows_while_a_peer_is_stopped() {
+    if !has_database() {
+        return;
+    }
+    let cluster = Cluster::of(3).await;
+    let channel = channel_of(&cluster, 0).await;
+    let ada = on(&cluster, 1, &channel, "ada", &full(&channel)).await;
+    let bob = on(&cluster, 2, &channel, "bob", &full(&channel)).await;
+    let eve = on(&cluster, 0, &channel, "eve", &full(&channel)).await;
+    let ghost = ada.types("0").await;
+    bob.sees(&ghost, "0").await;
+    let before: Vec<u64> = [0, 1]
+        .map(|place| cluster.process(place).resident_bytes())
+        .into();
+    cluster.process(2).signal("STOP");
+    let until = Instant::now() + Duration::from_secs(size("TING_TEST_STOPPED", 8) as u64);
+    let long = "x".repeat(1_900);
+    let mut n = 0;
+    while Instant::now() < until {
+        n += 1;
+        // As fast as they are answered, and what is not answered is not waited for.
+        let text = format!("{n} {long}");
+        let body = json!({
+            "type": "channel", "target": channel, "messageid": ghost.id, "text": text,
+            "typing": true, "claim": ghost.claim, "rev": n + 10,
+        });
+        ada.emit("patch-message", body).await;
+        tokio::time::sleep(Duration::from_micros(250)).await;
+    }
+    for (place, before) in [0, 1].into_iter().zip(before) {
+        let after = cluster.process(place).resident_bytes();
+        assert!(
+            after < before + (64 << 20),
+            "node {place}: {before} and then {after}"
+        );
+    }
+    let body = json!({
+        "type": "channel", "target": channel, "messageid": ghost.id, "text": "the end",
+        "typing": false, "claim": ghost.claim, "rev": n + 100,
+    });
+    insists(&cluster.nodes(&[0, 1]), &ada.auth, &body).await;
+    eve.sees_sent(&ghost, "the end").await;
+    cluster.process(2).signal("CONT");
+    cluster.agrees(&[0, 1, 2]).await;
+    println!("{n} updates while a peer was stopped");
+}
+
+#[tokio::test]
 async fn a_stranger_gets_nothing_from_the_nodes_port() {
     if !has_database() {
         return;
@@ -486,6 +571,40 @@ async fn a_stranger_gets_nothing_from_the_nodes_port() {
     let after = cluster.process(0).resident_bytes();
     assert!(after < before + (64 << 20), "{before} and then {after}");
     cluster.agrees(&[0, 1]).await;
+}
+
+#[tokio::test]
+async fn one_trace_goes_from_the_request_over_the_owner_to_the_relays() {
+    if !has_database() {
+        return;
+    }
+    let collector = tests::collector::Collector::start().await;
+    let settings = Settings::default().text("otel.endpoint", &collector.url());
+    let cluster = Cluster::with(3, settings).await;
+    let channel = channel_of(&cluster, 0).await;
+    let bob = on(&cluster, 2, &channel, "bob", &full(&channel)).await;
+    let (_, auth) = cluster.node(1).signs_in("ada").await;
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let body = json!({ "type": "channel", "target": channel, "text": "x" });
+    let ask = cluster.node(1).post("/api/v1/message").bearer(&auth);
+    let ask = ask
+        .json(&body)
+        .header("traceparent", &format!("00-{trace}-00f067aa0ba902b7-01"));
+    let id = ask.await.is(200).messageid();
+    bob.until("it shown", |events| {
+        tests::connection::last_entry(events, id).cloned()
+    })
+    .await;
+    let trace: Vec<u8> = (0..16)
+        .map(|n| u8::from_str_radix(&trace[2 * n..2 * n + 2], 16).unwrap())
+        .collect();
+    // The request and the post on one node, what the owner heard and its frame on another, what
+    // the viewer's relay heard on the third.
+    let spans = |bytes: &[u8]| {
+        let holds = bytes.windows(16).filter(|window| **window == trace[..]);
+        holds.count() >= 5
+    };
+    collector.until("the spans of three nodes", spans).await;
 }
 
 #[tokio::test]

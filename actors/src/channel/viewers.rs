@@ -139,6 +139,7 @@ impl State {
         self.show_where_its_people_are(&frame);
         let nodes: Vec<NodeName> = self.viewers.nodes.keys().copied().collect();
         let mut reached = HashSet::new();
+        let _span = tracing::info_span!("frame", n).entered();
         for node in nodes {
             match self.tell_relay(node, RelayMessage::Frame(frame.clone())) {
                 Ok(()) => drop(reached.insert(node)),

@@ -7,6 +7,7 @@ use crate::node::{CONFIRM_TIMEOUT, Lives, Node};
 use crate::presence::PresenceMessage;
 use crate::relay::RelayMessage;
 use crate::session::SessionMessage;
+use crate::traces;
 use crate::typing_message::{TypingMessageMessage, Whereabouts};
 use cluster_config::NodeName;
 use cql::{ChannelName, Conversation, MessageId, SignInHash};
@@ -14,6 +15,7 @@ use ractor::concurrency::oneshot;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
+use tracing::{Span, info_span};
 
 /// What a message to a channel is on the wire, if it needs no answer.
 pub(super) fn word_of(conversation: &Conversation, message: ChannelMessage) -> Option<Word> {
@@ -55,6 +57,13 @@ pub fn word_to_relay(
 impl Node {
     /// Takes in one envelope; what needs a newer view than this node has was held until now.
     pub(super) fn hear(self: &Arc<Self>, from: NodeName, envelope: Envelope) {
+        // Only what is part of a trace has a span: most is said too often for one.
+        let span = envelope.trace.as_deref().map(|parent| {
+            let span = info_span!("heard", peer = %from);
+            traces::adopt(&span, parent);
+            span
+        });
+        let _entered = span.as_ref().map(Span::enter);
         match envelope.body {
             Body::Ask {
                 id,

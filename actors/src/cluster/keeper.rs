@@ -163,6 +163,7 @@ impl Actor for Keeper {
 impl State {
     /// Everything that follows from what is known now.
     fn go_on(&mut self) {
+        self.node.cluster.waiting.expire(Instant::now());
         self.follow();
         self.membership.links(self.reached.clone());
         self.membership.now(self.node.clock.now());

@@ -10,6 +10,7 @@
 use super::envelope::{self, Received};
 use super::{Body, Envelope, KeeperMessage, Word, gate::GATES, write};
 use crate::node::Node;
+use crate::traces;
 use cluster_config::{NodeName, Shard};
 use cql::Conversation;
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef};
@@ -67,7 +68,10 @@ pub struct Figures {
 /// What a link is told.
 pub enum PeerMessage {
     /// Say this to the other side.
-    Send(Box<Body>),
+    Send {
+        body: Box<Body>,
+        trace: Option<String>,
+    },
     /// A gate has read this.
     Received(Received),
     /// Send what has gathered.
@@ -85,7 +89,10 @@ impl ractor::Message for PeerMessage {}
 impl PeerMessage {
     /// Say this to the other side.
     pub fn say(body: Body) -> Self {
-        PeerMessage::Send(Box::new(body))
+        PeerMessage::Send {
+            body: Box::new(body),
+            trace: traces::current(),
+        }
     }
 }
 
@@ -164,7 +171,7 @@ impl Actor for Peer {
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            PeerMessage::Send(body) => state.send(*body),
+            PeerMessage::Send { body, trace } => state.send_in(*body, trace),
             PeerMessage::Received(received) => state.received(received),
             PeerMessage::Flush => state.flush(),
             PeerMessage::NewView => state.hear_held(),
@@ -185,7 +192,12 @@ impl Actor for Peer {
 }
 
 impl State {
+    /// What is the link's own matter is part of no trace.
     fn send(&mut self, body: Body) {
+        self.send_in(body, None);
+    }
+
+    fn send_in(&mut self, body: Body, trace: Option<String>) {
         if self.on_the_way >= WINDOW
             && let Body::Tell(Word::Frame(frame)) = &body
         {
@@ -203,7 +215,7 @@ impl State {
         });
         let envelope = Envelope {
             view: self.node.cluster.version(),
-            trace: None,
+            trace,
             body,
         };
         let written = envelope::write(&envelope);

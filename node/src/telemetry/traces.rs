@@ -5,19 +5,25 @@
 
 use anyhow::Context;
 use metrics::counter;
+use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::{SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tracing::level_filters::LevelFilter;
 use tracing::{info, warn};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use url::Url;
+
+/// The W3C's name for it.
+const TRACEPARENT: &str = "traceparent";
 
 /// How long a collector may take with a batch.
 const EXPORT_TIME: Duration = Duration::from_secs(3);
@@ -38,6 +44,23 @@ pub(super) fn provider(collector: &Url) -> anyhow::Result<SdkTracerProvider> {
         })
         .with_resource(Resource::builder().with_service_name("ting").build())
         .build())
+}
+
+/// Has traces go on where other nodes own or show what a request changes.
+pub(super) fn propagation() -> actors::Propagation {
+    actors::Propagation {
+        current: || {
+            let mut carrier = HashMap::new();
+            let context = tracing::Span::current().context();
+            TraceContextPropagator::new().inject_context(&context, &mut carrier);
+            carrier.remove(TRACEPARENT)
+        },
+        adopt: |span, parent| {
+            let carrier = HashMap::from([(TRACEPARENT.to_owned(), parent.to_owned())]);
+            // A span that no layer wants has no parent either.
+            let _ = span.set_parent(TraceContextPropagator::new().extract(&carrier));
+        },
+    }
 }
 
 /// Turns our spans into the provider's.
