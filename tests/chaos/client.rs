@@ -98,6 +98,7 @@ impl Client {
             loop {
                 let event = events.next().await?;
                 if event.name == "login-response" {
+                    shapes.check(&event.name, &event.args).ok()?;
                     return (event.args[0]["success"] == true).then_some(());
                 }
                 early.push(event);

@@ -50,7 +50,7 @@ impl Lab {
     }
 
     /// So many nodes, each with a change of its settings.
-    pub async fn with(nodes: usize, change: impl Fn(usize, Settings) -> Settings) -> Lab {
+    pub async fn with(nodes: usize, change: impl Fn(usize, Settings) -> Settings + Sync) -> Lab {
         let network = Network::of(nodes).unwrap_or_else(|error| panic!("{error}"));
         let keyspace = names::unique("lab").replace('-', "_");
         let database = crate::settings::database();
