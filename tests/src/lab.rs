@@ -25,6 +25,9 @@ const ASKED: Duration = Duration::from_secs(1);
 /// Where nodes listen for each other.
 const CLUSTER_PORT: u16 = 7_946;
 
+/// One lab starts at a time: each makes a schema, which a database does one after the other.
+static STARTING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// Nodes on hosts of their own.
 #[derive(Debug)]
 pub struct Lab {
@@ -51,6 +54,7 @@ impl Lab {
 
     /// So many nodes, each with a change of its settings.
     pub async fn with(nodes: usize, change: impl Fn(usize, Settings) -> Settings + Sync) -> Lab {
+        let _starting = STARTING.lock().await;
         let network = Network::of(nodes).unwrap_or_else(|error| panic!("{error}"));
         let keyspace = names::unique("lab").replace('-', "_");
         let database = crate::settings::database();

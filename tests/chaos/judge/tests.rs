@@ -96,6 +96,18 @@ fn what_is_wrong_on_a_screen_is_found() {
 }
 
 #[test]
+fn what_the_history_showed_before_is_no_second_time() {
+    let (mut log, history) = clean();
+    log.screens[0].closes();
+    let now = Instant::now();
+    log.screens[0].shows_sent(now, 9, "two", false);
+    log.screens[0].shows_sent(now, 9, "two", true);
+    assert_eq!(violations(&log, &[history]), [""; 0]);
+    log.screens[0].shows_sent(now, 9, "two", true);
+    assert_eq!(log.screens[0].wrong.len(), 1);
+}
+
+#[test]
 fn what_comes_late_is_excused_by_a_fault_alone() {
     let (mut log, history) = clean();
     let late = log.sends[1].asked + Duration::from_secs(12);
