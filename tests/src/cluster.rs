@@ -28,14 +28,8 @@ pub fn has_database() -> bool {
 pub fn start(nodes: usize, settings: &Settings) -> Result<Vec<Arc<Process>>, String> {
     let database = std::env::var("TING_TEST_CQL").map_err(|_| "TING_TEST_CQL is needed")?;
     let keyspace = names::unique("c").replace('-', "_");
-    let settings = settings
-        .clone()
-        .text("store.kind", "cql")
-        .set("store.nodes", &format!("[{database:?}]"))
-        .text("store.datacenter", "dc1")
-        .text("store.keyspace", &keyspace)
-        .set("store.replication", "1")
-        .text("cluster.listen", "127.0.0.1:0");
+    let settings =
+        sharing(settings.clone(), &database, &keyspace).text("cluster.listen", "127.0.0.1:0");
     // The first one makes the schema.
     let first = Process::start(settings.clone())?;
     let others = std::thread::scope(|scope| {
@@ -51,7 +45,22 @@ pub fn start(nodes: usize, settings: &Settings) -> Result<Vec<Arc<Process>>, Str
     Ok(std::iter::once(first).chain(others).map(Arc::new).collect())
 }
 
+/// Settings of a node that shares this keyspace.
+pub fn sharing(settings: Settings, database: &str, keyspace: &str) -> Settings {
+    settings
+        .text("store.kind", "cql")
+        .set("store.nodes", &format!("[{database:?}]"))
+        .text("store.datacenter", "dc1")
+        .text("store.keyspace", keyspace)
+        .set("store.replication", "1")
+}
+
 impl Cluster {
+    /// These nodes; whether they are members yet is not waited for.
+    pub fn made_of(processes: Vec<Arc<Process>>) -> Cluster {
+        Cluster { processes }
+    }
+
     /// So many nodes, all of them members.
     pub async fn of(nodes: usize) -> Cluster {
         Cluster::with(nodes, Settings::default()).await

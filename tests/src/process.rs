@@ -234,7 +234,7 @@ impl Process {
         let chosen = lock(&self.settings);
         let program = match chosen.file_blocks_max() {
             Some(blocks) => bounded(blocks),
-            None => Command::new(binary::ting()),
+            None => program(chosen.started_through()),
         };
         let mut command = of_test(program, self.directory.path(), chosen.variables());
         command.arg("--config").arg(settings);
@@ -297,6 +297,16 @@ pub fn command<'a>(
     variables: impl IntoIterator<Item = (&'a String, &'a String)>,
 ) -> Command {
     of_test(Command::new(binary::ting()), directory, variables)
+}
+
+/// `ting`, or the command that it is started through; that one becomes it.
+fn program(through: &[String]) -> Command {
+    let [first, rest @ ..] = through else {
+        return Command::new(binary::ting());
+    };
+    let mut command = Command::new(first);
+    command.args(rest).arg(binary::ting());
+    command
 }
 
 /// `ting` whose files may not grow above a size: writing more fails, as on a full disk.

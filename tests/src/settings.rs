@@ -9,6 +9,7 @@ pub struct Settings {
     keys: BTreeMap<String, String>,
     env: BTreeMap<String, String>,
     file_blocks: u32,
+    through: Vec<String>,
 }
 
 impl Default for Settings {
@@ -17,6 +18,7 @@ impl Default for Settings {
             keys: BTreeMap::new(),
             env: BTreeMap::new(),
             file_blocks: 0,
+            through: Vec::new(),
         };
         settings
             .text("api.secret", SECRET)
@@ -61,6 +63,17 @@ impl Settings {
     /// The bound on its files.
     pub fn file_blocks_max(&self) -> Option<u32> {
         (self.file_blocks > 0).then_some(self.file_blocks)
+    }
+
+    /// Starts the process through another command, such as `ip netns exec NAME`.
+    pub fn through(mut self, command: &[&str]) -> Self {
+        self.through = command.iter().map(|word| (*word).to_owned()).collect();
+        self
+    }
+
+    /// The command it is started through; empty if by itself.
+    pub fn started_through(&self) -> &[String] {
+        &self.through
     }
 
     /// The variables of the process.

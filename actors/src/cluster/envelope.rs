@@ -9,7 +9,7 @@ use crate::channel::{Beginning, ChannelMessage};
 use crate::frame::{Belongs, End, Frame, Ghost, Snapshot};
 use crate::requests::{History, Patched, Posted, TypingError, Unanswered};
 use crate::typing_message::{Stroke, Whereabouts};
-use cluster_config::NodeName;
+use cluster_config::{NodeName, View};
 use cql::{ChannelName, Conversation, MessageId, Millis, Range, SignInHash, UserId, Username};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -197,8 +197,12 @@ pub enum Word {
         hash: SignInHash,
         channel: ChannelName,
     },
-    /// The view has changed.
-    NewView { version: u64 },
+    /// The view has changed; how it is now, for those who don't reach the store.
+    NewView {
+        version: u64,
+        #[serde(default)]
+        view: Option<View>,
+    },
     /// Are you there? I hold my lease, or not.
     Ping {
         n: u64,

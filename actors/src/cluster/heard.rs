@@ -123,9 +123,10 @@ impl Node {
                 self.tell_presence(PresenceMessage::Everybody { node: from, people });
             }
             Word::EnterImplicitly { hash, channel } => drop(self.enter_here(hash, channel)),
-            Word::NewView { version } => {
-                self.cluster.tell_keeper(KeeperMessage::Newer { version });
-            }
+            Word::NewView { version, view } => self.cluster.tell_keeper(match view {
+                Some(view) => KeeperMessage::Shown { view },
+                None => KeeperMessage::Newer { version },
+            }),
             // The link's own matter.
             Word::Ping { .. } | Word::Pong { .. } => {}
         }

@@ -38,6 +38,8 @@ pub enum KeeperMessage {
     Answered { answer: Answer },
     /// Somebody acts by this version.
     Newer { version: u64 },
+    /// Somebody shows the view as it is now.
+    Shown { view: View },
     /// Somebody is not in the view that may be in a newer one.
     Look,
     /// A link is there.
@@ -133,6 +135,7 @@ impl Actor for Keeper {
             KeeperMessage::Step => {}
             KeeperMessage::Answered { answer } => state.answered(at, answer),
             KeeperMessage::Newer { version } => state.membership.told(version),
+            KeeperMessage::Shown { view } => state.membership.shown(view),
             KeeperMessage::Look => {
                 let next = state.membership.view().version + 1;
                 state.membership.told(next);
@@ -175,6 +178,9 @@ impl State {
         self.node.cluster.set_lease(self.membership.lease_until());
         let highest = self.membership.highest_now();
         self.node.clock.not_before(highest);
+        if self.membership.stranded(at) {
+            self.put_out("this node reaches neither the store nor the others");
+        }
         self.dial();
         let wait = self.membership.wake().saturating_sub(at);
         let wait = wait.clamp(Duration::from_millis(5), DIAL_AGAIN);
@@ -207,10 +213,7 @@ impl State {
         if self.standing.as_ref() != Some(&standing) {
             info!(standing = ?standing, "member");
             match standing {
-                Standing::PutOut => {
-                    warn!("put out of the view");
-                    self.node.cluster.put_out.send_replace(true);
-                }
+                Standing::PutOut => self.put_out("the others go on without this node"),
                 Standing::Draining => self.draining.drain(..).for_each(|reply| {
                     let _ = reply.send(());
                 }),
@@ -226,6 +229,13 @@ impl State {
             self.draining
                 .drain(..)
                 .for_each(|reply| drop(reply.send(())));
+        }
+    }
+
+    /// Lets everything that is open here end.
+    fn put_out(&self, why: &str) {
+        if !self.node.cluster.put_out.send_replace(true) {
+            warn!(why, "put out of the view");
         }
     }
 
@@ -246,8 +256,11 @@ impl State {
         self.changing = false;
         self.membership.answered(at, answer);
         if changed {
-            let version = self.membership.view().version;
-            self.node.tell_all(&Word::NewView { version });
+            let view = self.membership.view().clone();
+            self.node.tell_all(&Word::NewView {
+                version: view.version,
+                view: Some(view),
+            });
         }
     }
 

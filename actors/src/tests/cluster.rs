@@ -1,6 +1,6 @@
 //! Several nodes over one store.
 
-use super::memory::MemoryStore;
+use super::memory::{MemoryStore, Mood};
 use super::network::{FakeLinks, Network};
 use super::world::{Person, World, ting};
 use crate::edge::Wants;
@@ -34,7 +34,8 @@ impl Cluster {
 
     async fn add(&mut self) {
         let links: Arc<dyn Links> = Arc::new(FakeLinks(self.network.clone()));
-        let world = World::linked(self.store.clone(), Some(links)).await;
+        let store = Arc::new(self.store.beside());
+        let world = World::linked(store, Some(links)).await;
         self.nodes.push(world);
     }
 
@@ -384,6 +385,45 @@ async fn a_node_that_is_cut_off_acknowledges_nothing() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     bob.waits_for_text("on").await;
+}
+
+/// Waits until a node has put itself out; how long that took.
+async fn puts_itself_out(node: &World) -> Duration {
+    let began = tokio::time::Instant::now();
+    let out = tokio::time::timeout(Duration::from_secs(60), node.system.put_out());
+    out.await.unwrap();
+    began.elapsed()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_without_the_store_learns_from_the_others_that_it_was_put_out() {
+    let cluster = Cluster::of(3).await;
+    cluster.nodes[0].store.set_mood(Mood::Refuses);
+    let took = puts_itself_out(&cluster.nodes[0]).await;
+    assert!(took < Duration::from_secs(12), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_without_the_store_and_the_others_puts_itself_out() {
+    let cluster = Cluster::of(3).await;
+    let name = cluster.name(0);
+    for other in [1, 2] {
+        cluster.network.cut(name, cluster.name(other));
+        cluster.network.cut(cluster.name(other), name);
+    }
+    cluster.nodes[0].store.set_mood(Mood::Refuses);
+    let took = puts_itself_out(&cluster.nodes[0]).await;
+    assert!(took < Duration::from_secs(20), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nodes_that_reach_each_other_stay_while_the_store_is_away() {
+    let cluster = Cluster::of(2).await;
+    for node in &cluster.nodes {
+        node.store.set_mood(Mood::Refuses);
+    }
+    let out = tokio::time::timeout(Duration::from_secs(60), puts_itself_out(&cluster.nodes[0]));
+    assert!(out.await.is_err(), "a node left, and none was better off");
 }
 
 #[tokio::test(start_paused = true)]

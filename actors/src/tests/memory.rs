@@ -4,12 +4,12 @@
 use async_trait::async_trait;
 use cql::contract::MemoryMembers;
 use cql::{
-    Append, ChannelName, ClaimedName, Conversation, Ended, Inbox, KeyClaim, Members, Message,
-    MessageId, Millis, NewUser, Page, Placed, Profile, ProfileChanges, Range, SignIn, SignInHash,
-    Slot, Store, StoreError, User, UserId, Username,
+    Append, ChannelName, ClaimedName, Conversation, Ended, Inbox, KeyClaim, MemberRows, Members,
+    Message, MessageId, Millis, NewUser, Page, Placed, Profile, ProfileChanges, Range, SignIn,
+    SignInHash, Slot, Store, StoreError, Swapped, User, UserId, Username,
 };
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 /// How the store behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,9 +23,45 @@ pub enum Mood {
 
 #[derive(Debug)]
 pub struct MemoryStore {
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
     mood: tokio::sync::watch::Sender<Mood>,
-    members: Option<MemoryMembers>,
+    members: Option<Way>,
+}
+
+/// One node's way to the view.
+#[derive(Debug)]
+struct Way {
+    members: Arc<MemoryMembers>,
+    mood: tokio::sync::watch::Receiver<Mood>,
+}
+
+impl Way {
+    fn open(&self) -> Result<&MemoryMembers, StoreError> {
+        match *self.mood.borrow() {
+            Mood::Refuses => Err(StoreError::Unavailable("away".into())),
+            _ => Ok(&self.members),
+        }
+    }
+}
+
+#[async_trait]
+impl Members for Way {
+    async fn members(&self) -> Result<MemberRows, StoreError> {
+        self.open()?.members().await
+    }
+
+    async fn renew(&self, version: u64, name: &str, row: &str) -> Result<Swapped, StoreError> {
+        self.open()?.renew(version, name, row).await
+    }
+
+    async fn change(
+        &self,
+        version: u64,
+        put: Option<(&str, &str)>,
+        take: &[String],
+    ) -> Result<Swapped, StoreError> {
+        self.open()?.change(version, put, take).await
+    }
 }
 
 #[derive(Debug, Default)]
@@ -47,7 +83,7 @@ impl Default for MemoryStore {
     fn default() -> Self {
         let mood = tokio::sync::watch::Sender::new(Mood::Answers);
         MemoryStore {
-            state: Mutex::default(),
+            state: Arc::default(),
             mood,
             members: None,
         }
@@ -57,10 +93,28 @@ impl Default for MemoryStore {
 impl MemoryStore {
     /// One that several nodes use.
     pub fn shared() -> Self {
-        MemoryStore {
-            members: Some(MemoryMembers::default()),
+        MemoryStore::default().with_members(Arc::default())
+    }
+
+    /// Another node's way to the same store, which may be away for it alone.
+    pub fn beside(&self) -> Self {
+        let beside = MemoryStore {
+            state: self.state.clone(),
             ..MemoryStore::default()
-        }
+        };
+        let members = self
+            .members
+            .as_ref()
+            .expect("a shared store")
+            .members
+            .clone();
+        beside.with_members(members)
+    }
+
+    fn with_members(mut self, members: Arc<MemoryMembers>) -> Self {
+        let mood = self.mood.subscribe();
+        self.members = Some(Way { members, mood });
+        self
     }
 
     pub fn set_mood(&self, mood: Mood) {

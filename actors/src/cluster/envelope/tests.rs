@@ -87,7 +87,10 @@ fn an_acknowledgement_alone_asks_for_none() {
 
 #[test]
 fn a_newer_node_says_more_and_the_rest_is_heard() {
-    let known = write(&envelope(Body::Tell(Word::NewView { version: 3 })));
+    let known = write(&envelope(Body::Tell(Word::NewView {
+        version: 3,
+        view: None,
+    })));
     let known: serde_json::Value = serde_json::from_str(known.get()).unwrap();
     let mut more = known.clone();
     more["colour"] = json!("red");
@@ -99,8 +102,8 @@ fn a_newer_node_says_more_and_the_rest_is_heard() {
     .unwrap();
     let received = read(&bytes).unwrap();
     let heard = received.envelopes.iter();
-    let heard =
-        heard.filter(|envelope| matches!(envelope.body, Body::Tell(Word::NewView { version: 3 })));
+    let heard = heard
+        .filter(|envelope| matches!(envelope.body, Body::Tell(Word::NewView { version: 3, .. })));
     assert_eq!(heard.count(), 2);
     assert_eq!(received.envelopes.len(), 2);
     // It is acknowledged as a whole all the same.
