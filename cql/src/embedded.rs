@@ -20,10 +20,12 @@ mod readers;
 mod rows;
 mod sign_ins;
 mod slots;
+mod source;
 mod sweep;
 mod writer;
 
 pub use file::{Checked, OpenError};
+pub use source::Source;
 
 use crate::{StoreError, metric};
 use readers::Readers;

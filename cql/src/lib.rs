@@ -8,6 +8,7 @@
 
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
+pub mod copy;
 pub mod embedded;
 pub mod scylla;
 

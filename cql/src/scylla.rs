@@ -12,6 +12,7 @@ mod channels;
 mod check;
 mod clock;
 mod cluster_keys;
+mod copies;
 mod inbox;
 mod keys;
 mod link;
@@ -26,6 +27,7 @@ mod slots;
 mod users;
 
 pub use check::Checked;
+pub use copies::{CopyError, Counted, Progress};
 pub use migrations::{Schema, SchemaError};
 pub use settings::{ConnectError, CqlSettings};
 

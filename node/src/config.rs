@@ -61,8 +61,9 @@ pub struct Http {
     pub tls: Option<(PathBuf, PathBuf)>,
 }
 
-/// What is told unless an operator chooses: drivers tell of every connection they make.
-const FILTER: &str = "info,ractor_cluster=warn,scylla=warn";
+/// What is told unless an operator chooses: drivers tell of every connection they make, and of each
+/// that fails, every few seconds of an outage. That a database is away is told by us, once.
+const FILTER: &str = "info,ractor_cluster=warn,scylla=off";
 
 /// Section `log`.
 #[derive(Debug, Clone)]

@@ -8,6 +8,7 @@ mod app;
 mod client_address;
 mod cluster_status;
 mod config;
+mod copy;
 mod destination;
 mod http;
 mod lifecycle;
@@ -46,12 +47,19 @@ struct Arguments {
     command: Option<Command>,
 }
 
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 enum Command {
     /// Serves until told to go: what `ting` alone does
     Serve,
-    /// Brings the store to this version's schema
-    Migrate,
+    /// Brings the store to this version's schema, or copies another store into it
+    Migrate {
+        /// Copies this store, which no ting may be using; the same again goes on with it
+        #[arg(long, value_name = "embedded:PATH", requires = "to", value_parser = copy::source)]
+        from: Option<PathBuf>,
+        /// To where: the store of the settings, empty
+        #[arg(long, requires = "from")]
+        to: Option<copy::Target>,
+    },
     /// Looks at the settings and the store, and changes nothing
     Check,
     /// Asks the running node that the settings name about its cluster
@@ -86,8 +94,14 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
     let settings = Settings::load(arguments.config.as_deref(), std::env::vars_os())?;
     match arguments.command.unwrap_or(Command::Serve) {
         Command::Serve => serve(settings),
-        Command::Migrate => {
-            println!("{}", runtime()?.block_on(store::migrate(&settings.store))?);
+        Command::Migrate { from, .. } => {
+            let said = runtime()?.block_on(async {
+                match from {
+                    Some(from) => copy::copy(&from, &settings.store).await,
+                    None => store::migrate(&settings.store).await,
+                }
+            });
+            println!("{}", said?);
             Ok(())
         }
         Command::Check => {

@@ -22,6 +22,7 @@ mod keys;
 mod kill;
 mod limits;
 mod login;
+mod moving;
 mod names;
 mod origins;
 mod outages;

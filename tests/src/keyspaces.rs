@@ -30,10 +30,15 @@ impl Keyspace {
                 name,
                 is_new: false,
             },
-            None => Keyspace {
-                name: names::unique("ting").replace('-', "_"),
-                is_new: true,
-            },
+            None => Keyspace::fresh(),
+        }
+    }
+
+    /// One in which nothing ever was. It is given back as it is left.
+    pub fn fresh() -> Self {
+        Keyspace {
+            name: names::unique("ting").replace('-', "_"),
+            is_new: true,
         }
     }
 

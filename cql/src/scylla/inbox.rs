@@ -6,6 +6,7 @@
 
 use super::link::{Link, damaged};
 use super::messages::Messages;
+use crate::copy::InboxRow;
 use crate::{Conversation, Inbox, Message, MessageId, Millis, StoreError, UserId, Username};
 use futures::{StreamExt, TryStreamExt, stream};
 use scylla::errors::PrepareError;
@@ -30,6 +31,9 @@ const READ_UP_TO: &str =
 /// so they are sorted here.
 const LIST: &str =
     "SELECT other, username, last_sent, last_id, received, read_up_to FROM inbox WHERE user = ?";
+/// LOCAL_QUORUM, for a list that comes from elsewhere.
+const RECEIVED_ONLY: &str =
+    "UPDATE inbox USING TIMESTAMP ? SET received = ? WHERE user = ? AND other = ?";
 const ONE: &str = "SELECT last_sent FROM inbox WHERE user = ? AND other = ?";
 
 #[derive(Debug)]
@@ -37,6 +41,7 @@ pub(super) struct Inboxes {
     link: Arc<Link>,
     sent: PreparedStatement,
     received: PreparedStatement,
+    received_only: PreparedStatement,
     read_up_to: PreparedStatement,
     list: PreparedStatement,
     one: PreparedStatement,
@@ -56,6 +61,7 @@ impl Inboxes {
         Ok(Inboxes {
             sent: link.prepare_write(SENT).await?,
             received: link.prepare_write(RECEIVED).await?,
+            received_only: link.prepare_write(RECEIVED_ONLY).await?,
             read_up_to: link.prepare_write(READ_UP_TO).await?,
             list: link.prepare_read(LIST).await?,
             one: link.prepare_read(ONE).await?,
@@ -94,6 +100,25 @@ impl Inboxes {
             self.link.write(&self.received, values).await
         };
         tokio::try_join!(mine, theirs).map(|_| ())
+    }
+
+    /// Writes an entry as it stands elsewhere.
+    pub(super) async fn put(&self, inbox: &InboxRow) -> Result<(), StoreError> {
+        let (user, other) = (inbox.user.as_i64(), inbox.other.as_i64());
+        let (sent, id) = inbox.last;
+        let name = inbox.username.as_str();
+        let values = (timestamp(sent, id), name, sent, id.as_i64(), user, other);
+        self.link.write(&self.sent, values).await?;
+        if let Some((sent, id)) = inbox.received {
+            let values = (timestamp(sent, id), sent, user, other);
+            self.link.write(&self.received_only, values).await?;
+        }
+        if inbox.read_up_to > 0 {
+            let up_to = inbox.read_up_to;
+            let values = (up_to.saturating_mul(1_000), up_to, user, other);
+            self.link.write(&self.read_up_to, values).await?;
+        }
+        Ok(())
     }
 
     pub(super) async fn list(

@@ -67,6 +67,7 @@ pub(super) struct Messages {
     delete: PreparedStatement,
     history: PreparedStatement,
     sent: PreparedStatement,
+    retention: Option<Duration>,
     ttl_seconds: i32,
 }
 
@@ -103,6 +104,7 @@ impl Messages {
             delete: link.prepare_write(DELETE).await?,
             history: link.prepare_read(HISTORY).await?,
             sent: link.prepare_read(SENT).await?,
+            retention,
             // Below 2^31, see above.
             ttl_seconds: i32::try_from(seconds).unwrap_or(i32::MAX),
             buckets: Arc::new(Buckets::prepare(link, slots).await?),
@@ -140,12 +142,44 @@ impl Messages {
         let timestamp = self.link.clock.above(written);
         let values = (id.as_i64(), conversation.key(), self.ttl_seconds, timestamp);
         self.link.write(&self.index_write, values).await?;
-        self.write_row(message, bucket, timestamp).await?;
+        self.write_row(message, bucket, self.ttl_seconds, timestamp)
+            .await?;
         self.buckets.added(conversation, bucket).await;
         // The message is there: whatever fails now leaves it so.
         let noted = inboxes.note(message, recipient).await;
         noted.map_err(|error| StoreError::Unknown(error.to_string()))?;
         Ok(Append::Kept)
+    }
+
+    /// Writes a message as it stands elsewhere.
+    pub(super) async fn put(
+        &self,
+        message: &Message,
+        bucket: i64,
+        ttl: i32,
+        timestamp: i64,
+    ) -> Result<(), StoreError> {
+        let key = message.conversation.key();
+        let values = (message.id.as_i64(), key, ttl, timestamp);
+        self.link.write(&self.index_write, values).await?;
+        self.write_row(message, bucket, ttl, timestamp).await
+    }
+
+    /// Writes a mark as it stands elsewhere.
+    pub(super) async fn put_mark(
+        &self,
+        id: MessageId,
+        conversation: &Conversation,
+        ttl: i32,
+        timestamp: i64,
+    ) -> Result<(), StoreError> {
+        let values = (id.as_i64(), conversation.key(), ttl, timestamp);
+        self.link.write(&self.index_end, values).await
+    }
+
+    /// How long messages are kept.
+    pub(super) fn retention(&self) -> Option<Duration> {
+        self.retention
     }
 
     pub(super) async fn placed(&self, id: MessageId) -> Result<Placed, StoreError> {
@@ -257,6 +291,7 @@ impl Messages {
         &self,
         message: &Message,
         bucket: i64,
+        ttl: i32,
         timestamp: i64,
     ) -> Result<(), StoreError> {
         let values = (
@@ -268,7 +303,7 @@ impl Messages {
             message.text.as_str(),
             message.datetime_start,
             message.datetime_sent,
-            self.ttl_seconds,
+            ttl,
             timestamp,
         );
         self.link.write(&self.write, values).await
@@ -326,7 +361,7 @@ impl Messages {
     pub(super) async fn arrive_late(&self, message: &Message, timestamp: i64) {
         self.index_for_test(message, timestamp).await;
         let plan = self.buckets.plan(&message.conversation).await.unwrap();
-        self.write_row(message, plan.of(message.id), timestamp)
+        self.write_row(message, plan.of(message.id), self.ttl_seconds, timestamp)
             .await
             .unwrap();
     }

@@ -45,6 +45,11 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         name: "003_inbox_order.cql",
         text: include_str!("../../schema/003_inbox_order.cql"),
     },
+    Migration {
+        version: 4,
+        name: "004_copies.cql",
+        text: include_str!("../../schema/004_copies.cql"),
+    },
 ];
 
 const KEYSPACE: &str = include_str!("../../schema/keyspace.cql");
@@ -57,6 +62,8 @@ const LOCK_SECONDS: i32 = 40;
 const STATEMENT: Duration = Duration::from_secs(30);
 /// How long another migrator is waited for, its death included.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// How long the first lock may fail because not all nodes know its table.
+const HEARSAY: Duration = Duration::from_secs(10);
 /// How often it is looked whether it is done.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -315,14 +322,23 @@ impl<'a> Migrator<'a> {
     }
 
     async fn lock(&self) -> Result<(), ConnectError> {
-        let until = Instant::now() + PATIENCE;
-        while !self.compare(LOCK, (self.holder, LOCK_SECONDS)).await? {
-            if Instant::now() >= until {
-                return Err(SchemaError::Locked.into());
+        let begun = Instant::now();
+        loop {
+            match self.try_lock().await {
+                Ok(true) => return Ok(()),
+                Ok(false) if begun.elapsed() >= PATIENCE => return Err(SchemaError::Locked.into()),
+                // Other nodes may hear of the lock's table a moment later than they said.
+                Err(error) if begun.elapsed() >= HEARSAY => return Err(error),
+                Ok(false) | Err(_) => tokio::time::sleep(LOOK).await,
             }
-            tokio::time::sleep(LOOK).await;
         }
-        Ok(())
+    }
+
+    async fn try_lock(&self) -> Result<bool, ConnectError> {
+        // Or it is held by an attempt of one's own that was not answered.
+        let renew = (LOCK_SECONDS, self.holder, self.holder);
+        Ok(self.compare(LOCK, (self.holder, LOCK_SECONDS)).await?
+            || self.compare(LOCK_RENEW, renew).await?)
     }
 
     async fn free(&self) {

@@ -96,6 +96,10 @@ fn what_is_wrong_is_said_of_its_key() {
         ),
         ("[store]\nkind = \"oracle\"", "store.kind: "),
         ("[store]\nnodes = [\"a\"]", "store.nodes: is for store.kind"),
+        (
+            "[store]\ntablets = true",
+            "store.tablets: is for store.kind",
+        ),
         ("[store]\nkind = \"cql\"", "store.nodes: name at least one"),
         (
             "[store]\nkind = \"cql\"\npath = \"x\"",

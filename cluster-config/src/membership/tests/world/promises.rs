@@ -27,8 +27,10 @@ impl World {
             // What one may act by as settled, everybody's `now` has passed who holds a lease.
             for other in self.hosts.iter().flat_map(|host| &host.process) {
                 let other = &other.member;
-                let acts =
-                    self.store.rows.contains_key(&other.name()) || other.lease_holds(self.now);
+                let counted = self.store.rows.contains_key(&other.name());
+                // When the last one leaves its rows take their `now` with them.
+                let known = other.view().version > self.store.emptied;
+                let acts = counted || known && other.lease_holds(self.now);
                 if let Some(settled) = other.settled_now().filter(|_| acts) {
                     assert!(settled <= member.highest_now(), "{name}: {settled} {self}");
                 }

@@ -21,6 +21,8 @@ pub(super) struct Store {
     pub(super) replaced: HashMap<u64, Duration>,
     pub(super) queue: Vec<Op>,
     pub(super) answers: HashMap<u64, Answer>,
+    /// The last version without members.
+    pub(super) emptied: u64,
     /// Who was taken out by another one.
     pub(super) put_out: Vec<NodeName>,
 }
@@ -73,6 +75,9 @@ impl Store {
                 if let Some(row) = put {
                     assert_eq!(row.name, name, "a member writes its own row");
                     self.rows.insert(row.name, row);
+                }
+                if self.rows.is_empty() {
+                    self.emptied = self.version;
                 }
                 Answer::Done
             }

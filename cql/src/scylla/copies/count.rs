@@ -1,0 +1,59 @@
+//! How many rows a table has, all of them read.
+
+use super::super::link::Link;
+use super::CopyError;
+use crate::copy::{Lifetimes, Table};
+use crate::{Ended, KeyClaim, MessageId, Millis, SignIn, StoreError};
+use futures::TryStreamExt;
+use std::time::Duration;
+
+/// How long a page may take: they are long, and nobody waits for one.
+const PAGE: Duration = Duration::from_secs(30);
+
+/// Of each row the number by which its end is known, if it has one.
+///
+/// LOCAL_QUORUM, all of these: counted is what was answered.
+fn of(table: Table) -> &'static str {
+    match table {
+        Table::Slots => "SELECT high_water FROM slots",
+        Table::ClusterKeys => "SELECT WRITETIME(value) FROM cluster_keys",
+        Table::Users => "SELECT last_seen FROM users",
+        Table::SignIns => "SELECT used_at FROM sign_ins",
+        Table::Channels => "SELECT created_at FROM channels",
+        Table::Messages => "SELECT message_id FROM messages",
+        // Only marks have it.
+        Table::Marks => "SELECT WRITETIME(ended) FROM message_index",
+        Table::Inbox => "SELECT last_sent FROM inbox",
+        Table::Keys => "SELECT bound_at FROM keys",
+    }
+}
+
+/// When a row ends of which that number is known.
+fn ends(table: Table, number: i64, life: Lifetimes) -> Option<Millis> {
+    match table {
+        Table::SignIns => Some(number + SignIn::LIFETIME),
+        Table::Marks => Some(number / 1_000 + Ended::LIFETIME),
+        Table::Keys => Some(number + KeyClaim::LIFETIME),
+        Table::Messages => Some(MessageId::from_i64(number).time() + life.retention()?),
+        _ => None,
+    }
+}
+
+/// Counts the rows of a table that have not outlived their time.
+pub(super) async fn count(link: &Link, table: Table, life: Lifetimes) -> Result<u64, CopyError> {
+    let mut statement = link.prepare_read(of(table)).await?;
+    statement.set_request_timeout(Some(PAGE));
+    let failed = |error: &dyn std::fmt::Display| StoreError::Unavailable(error.to_string());
+    let pages = link.session.execute_iter(statement, ()).await;
+    let rows = pages.map_err(|error| failed(&error))?;
+    let rows = rows.rows_stream::<(Option<i64>,)>();
+    let rows = rows.map_err(|error| StoreError::Damaged(error.to_string()))?;
+    let count = rows
+        .map_err(|error| failed(&error))
+        .try_fold(0, |count, (number,)| async move {
+            let number = number
+                .filter(|number| ends(table, *number, life).is_none_or(|ends| ends > life.now));
+            Ok::<_, StoreError>(count + u64::from(number.is_some()))
+        });
+    Ok(count.await?)
+}
