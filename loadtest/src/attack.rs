@@ -55,7 +55,8 @@ pub async fn run(
         plan.typing = ENDLESS;
     }
     let viewers = plan.viewers.len().div_ceil(plan.processes);
-    let connections = viewers + plan.company.slow_viewers + plan.typists.len();
+    let company = plan.company.slow_viewers + plan.company.senders;
+    let connections = viewers + company + plan.typists.len();
     machine::allow_connections(connections)?;
     if led_by_goose && plan.processes > 1 {
         bail!("goose leads one process only: leave out --processes");
@@ -66,6 +67,9 @@ pub async fn run(
     servers.check().await?;
     create_channels(&plan).await?;
     let run = Run::new(plan)?;
+    if run.company().reads_per_second > 0.0 {
+        company::fill_histories(&run).await?;
+    }
     let options = options(&run.plan, goose_options, report, led_by_goose)?;
     let attack = assemble(&run, options, led_by_goose)?;
     let conductor = tokio::spawn(conduct_and_release(
@@ -195,6 +199,7 @@ fn crews(plan: &Plan) -> Vec<(Crew, usize)> {
         ),
         (Crew::Visitors, some(company.churn_per_second > 0.0)),
         (Crew::Stalled, some(company.slow_viewers > 0)),
+        (Crew::Senders, company.senders),
     ]
     .into_iter()
     .filter(|(_, users)| *users > 0)
@@ -209,6 +214,7 @@ enum Crew {
     Newcomers,
     Visitors,
     Stalled,
+    Senders,
 }
 
 fn assemble(
@@ -246,6 +252,7 @@ impl Crew {
             Crew::Newcomers => "sign in",
             Crew::Visitors => "come and go",
             Crew::Stalled => "stall",
+            Crew::Senders => "send",
         }
     }
 }
@@ -272,6 +279,7 @@ fn transaction(
                 }
                 Crew::Visitors => company::come_and_go(&run, company.churn_per_second).await,
                 Crew::Stalled => company::stall(&run, company.slow_viewers).await,
+                Crew::Senders => company::send_on(&run, user).await,
             };
             done.map_err(|error| Box::new(TransactionError::Custom(format!("{error:#}"))))
         })

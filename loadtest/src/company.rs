@@ -16,7 +16,7 @@ use tokio::{
 
 use crate::{
     frames::{self, Said},
-    http::{Http, SignIn},
+    http::{Http, SignIn, Target},
     run::{Phase, Run, Trouble, lock},
     socket::{Connect, Connection},
 };
@@ -29,6 +29,67 @@ const STAY: Duration = Duration::from_secs(1);
 
 /// What a stalled reader's kernel takes in before its server notices.
 const STALLED_BUFFER_BYTES: u32 = 16 * 1024;
+
+/// Messages that a history has before it is read: one page of it.
+const PAGE: usize = 100;
+
+/// Messages that one person may send at once.
+const BURST: usize = 25;
+
+/// Fills a page of each history, so that reading it is worth something.
+pub async fn fill_histories(run: &Run) -> anyhow::Result<()> {
+    for conversation in &run.plan.conversations {
+        for number in 0..PAGE {
+            let author = format!("f{:x}-{}", run.plan.seed, number / BURST);
+            let signed_in = run.sign_in(&author, 0).await?;
+            let target = conversation.target(&author);
+            let text = format!("message {number} of those that were there before");
+            let sent = run.servers[0].post_message(&signed_in, &target, &text, false);
+            sent.await.context("filling a history")?;
+        }
+    }
+    Ok(())
+}
+
+/// Sends one message after the other, each when the last was acknowledged.
+pub async fn send_on(run: &Run, user: &mut GooseUser) -> anyhow::Result<()> {
+    let number = run.next_other() as usize;
+    let sender = format!("w{:x}-{number}", run.plan.seed);
+    let signed_in = run.sign_in(&sender, number).await?;
+    // Viewers judge what is typed in the run's own channels.
+    let target = Target::channel("ting");
+    let body = json!({
+        "type": target.kind, "target": target.target, "typing": false,
+        "text": "a sentence of about the length that people write to others",
+    });
+    user.set_base_url(run.plan.url(number))
+        .map_err(|error| anyhow!("{error}"))?;
+    run.reaches(Phase::Typing).await;
+    while run.phase() == Phase::Typing {
+        let builder = user
+            .get_request_builder(&GooseMethod::Post, "/api/v1/message")
+            .map_err(|error| anyhow!("{error}"))?
+            .bearer_auth(&signed_in.ting_auth)
+            .header("content-type", "application/json")
+            .body(body.to_string());
+        let request = GooseRequest::builder()
+            .name("send at once")
+            .method(GooseMethod::Post)
+            .set_request_builder(builder)
+            .build();
+        let started = Instant::now();
+        let answer = user
+            .request(request)
+            .await
+            .map_err(|error| anyhow!("{error}"))?;
+        let sent = async { answer.response?.error_for_status()?.bytes().await }.await;
+        match sent {
+            Ok(_) => took(run, "send", started.elapsed()),
+            Err(error) => run.trouble(Trouble::Company, || format!("send: {error}")),
+        }
+    }
+    Ok(())
+}
 
 /// Reads histories at a pace, through goose's client, until typing is over.
 pub async fn read_histories(run: &Run, user: &mut GooseUser, pace: f64) -> anyhow::Result<()> {

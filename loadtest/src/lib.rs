@@ -8,6 +8,7 @@
 
 pub mod attack;
 mod company;
+pub mod compare;
 mod conduct;
 mod frames;
 pub mod history;
@@ -18,6 +19,7 @@ pub mod ledger;
 pub mod machine;
 pub mod measure;
 pub mod outcome;
+pub mod peers;
 pub mod plan;
 pub mod processes;
 pub mod report;

@@ -3,9 +3,11 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use loadtest::{
-    attack, processes, report,
+    attack,
+    compare::{self, Comparison},
+    processes, report,
     scenario::{Options, Scenario},
     verdict::{Verdict, Worth},
 };
@@ -15,13 +17,22 @@ use loadtest::{
 /// Exit codes: 0 passed, 1 a threshold or a promise broken, 2 invalid (the generator or the
 /// machine could not keep up), 3 error.
 #[derive(Debug, Parser)]
-#[command(version, args_override_self = true)]
+#[command(version, args_override_self = true, subcommand_negates_reqs = true)]
 struct Command {
+    #[command(subcommand)]
+    instead: Option<Instead>,
     /// What is tested
-    #[arg(value_enum)]
-    scenario: Scenario,
+    #[arg(value_enum, required = true)]
+    scenario: Option<Scenario>,
     #[command(flatten)]
     options: Options,
+}
+
+#[derive(Debug, Subcommand)]
+enum Instead {
+    /// Runs the sentence test on Ting and on other servers, and prints one table
+    #[command(args_override_self = true)]
+    Compare(Box<Comparison>),
 }
 
 #[tokio::main]
@@ -41,8 +52,7 @@ async fn main() -> ExitCode {
         }
     };
     match run(command).await {
-        // One process of several leaves the verdict to the first.
-        Ok(verdict) => ExitCode::from(verdict.map_or(0, |verdict| verdict.exit_code())),
+        Ok(worth) => ExitCode::from(worth as u8),
         Err(error) => {
             eprintln!("loadtest: {error:#}");
             ExitCode::from(Worth::Error as u8)
@@ -50,13 +60,18 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(command: Command) -> anyhow::Result<Option<Verdict>> {
+async fn run(command: Command) -> anyhow::Result<Worth> {
+    if let Some(Instead::Compare(comparison)) = &command.instead {
+        return compare::run(comparison).await;
+    }
     let options = command.options;
-    let mut plan = command.scenario.plan(&options)?;
+    let scenario = command.scenario.context("what is tested")?;
+    let mut plan = scenario.plan(&options)?;
     if options.part > 0 {
         plan.keep_part(options.part);
         processes::serve(plan).await?;
-        return Ok(None);
+        // One process of several leaves the verdict to the first.
+        return Ok(Worth::Passed);
     }
     if let Some(folder) = &options.report {
         std::fs::create_dir_all(folder)
@@ -68,5 +83,5 @@ async fn run(command: Command) -> anyhow::Result<Option<Verdict>> {
     if let Some(folder) = &options.report {
         report::write(folder, &outcome, &verdict)?;
     }
-    Ok(Some(verdict))
+    Ok(verdict.worth)
 }

@@ -108,6 +108,8 @@ pub struct Company {
     pub churn_per_second: f64,
     /// Connections that stop reading.
     pub slow_viewers: usize,
+    /// People who send one message after the other, each when the last was acknowledged.
+    pub senders: usize,
 }
 
 /// What happens in the midst of typing.

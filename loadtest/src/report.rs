@@ -86,6 +86,10 @@ fn fill(out: &mut String, outcome: &Outcome, verdict: &Verdict) -> std::fmt::Res
         row(out, "told of a join", &presence.join)?;
         row(out, "told of a part", &presence.part)?;
     }
+    for (what, latencies) in &outcome.company {
+        let pace = latencies.count() as f64 / seconds;
+        writeln!(out, "  {what}: {pace:.0} a second")?;
+    }
     let kept = &outcome.kept;
     writeln!(
         out,

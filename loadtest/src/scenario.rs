@@ -42,6 +42,8 @@ pub enum Scenario {
     LoginFlood,
     /// Connections that stop reading must not slow the others.
     SlowViewers,
+    /// Messages are sent as fast as they are acknowledged; the server's limits must allow it.
+    Sends,
     /// A small load for a long time.
     Soak,
 }
@@ -58,6 +60,9 @@ pub struct Options {
     /// How many connections watch
     #[arg(long)]
     pub viewers: Option<usize>,
+    /// How many different people watch; beyond, people have several connections
+    #[arg(long, default_value_t = PEOPLE_MAX)]
+    pub people: usize,
     /// How many channels or pairs
     #[arg(long)]
     pub conversations: Option<usize>,
@@ -73,6 +78,9 @@ pub struct Options {
     /// Connections that stop reading
     #[arg(long)]
     pub slow: Option<usize>,
+    /// People who send, where the scenario has them
+    #[arg(long)]
+    pub senders: Option<usize>,
     /// Kill this process, the owner of the conversation, in the midst of typing
     #[arg(long, value_name = "PID")]
     pub kill_owner: Option<i32>,
@@ -162,6 +170,7 @@ impl Scenario {
             Scenario::History => size(1, 10, 200, 60.0),
             Scenario::LoginFlood => size(1, 10, 200, 60.0),
             Scenario::SlowViewers => size(1, 10, 200, 60.0),
+            Scenario::Sends => size(1, 1, 1, 20.0),
             Scenario::Soak => size(1, 10, 500, 1_200.0),
         }
     }
@@ -182,6 +191,7 @@ impl Scenario {
             seconds: options.time.unwrap_or(default.seconds),
         };
         ensure!(size.typists > 0, "somebody has to type: --typists");
+        ensure!(options.people > 0, "somebody has to watch: --people");
         ensure!(
             size.conversations > 0,
             "there must be a conversation: --conversations"
@@ -221,7 +231,7 @@ impl Scenario {
         if self == Scenario::Privates {
             pair_up(&mut plan, &size);
         } else {
-            fill_channels(&mut plan, &size, self.joins(at));
+            fill_channels(&mut plan, &size, options.people, self.joins(at));
         }
         plan.watched_by = vec![0; plan.conversations.len()];
         for viewer in plan
@@ -267,6 +277,7 @@ impl Scenario {
             Scenario::LoginFlood => company.logins_per_second = pace(50.0),
             Scenario::PresenceChurn => company.churn_per_second = pace(20.0),
             Scenario::SlowViewers => company.slow_viewers = options.slow.unwrap_or(100),
+            Scenario::Sends => company.senders = options.senders.unwrap_or(64),
             _ => {}
         }
         let paces = [
@@ -320,7 +331,7 @@ fn limits(options: &Options, disturbed: bool) -> Limits {
 }
 
 /// Typists and viewers over channels, in turn.
-fn fill_channels(plan: &mut Plan, size: &Size, joins: impl Fn(usize) -> Joins) {
+fn fill_channels(plan: &mut Plan, size: &Size, people: usize, joins: impl Fn(usize) -> Joins) {
     let seed = plan.seed;
     plan.conversations = (0..size.conversations)
         .map(|number| Conversation::Channel(format!("load-{seed:x}-{number}")))
@@ -333,7 +344,7 @@ fn fill_channels(plan: &mut Plan, size: &Size, joins: impl Fn(usize) -> Joins) {
         .collect();
     plan.viewers = (0..size.viewers)
         .map(|number| ViewerPlan {
-            username: format!("v{seed:x}-{}", number % PEOPLE_MAX),
+            username: format!("v{seed:x}-{}", number % people),
             conversations: vec![number % size.conversations],
             joins: joins(number),
         })

@@ -5,12 +5,15 @@
 //! elsewhere ([`Peer`]), a limit on reading a request's head, and a certificate that can change
 //! under way. What a request means is the router's matter.
 
+mod frames;
 mod guarded;
 mod metric;
+mod outlet;
 mod peer;
 mod per_address;
 mod tls;
 
+pub use frames::text as text_frame;
 pub use peer::Peer;
 pub use per_address::{Admitted, PerAddress};
 pub use tls::Tls;
@@ -24,6 +27,7 @@ use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use outlet::{Outlet, Plain};
 use serde::Deserialize;
 use socket2::SockRef;
 use std::future::Future;
@@ -198,11 +202,19 @@ struct Place {
 impl Connection {
     async fn run(self, stream: TcpStream, tls: Option<Tls>) {
         match tls {
-            None => self.serve(stream, false).await,
+            None => {
+                let outlet = Arc::new(Outlet::new(stream));
+                let peer = Peer::new(self.address, false);
+                peer.is_written_by(&outlet);
+                self.serve(Plain(outlet), peer).await;
+            }
             Some(tls) => {
                 let handshake = tls.acceptor().accept(stream);
                 match tokio::time::timeout(self.times.handshake, handshake).await {
-                    Ok(Ok(stream)) => self.serve(stream, true).await,
+                    Ok(Ok(stream)) => {
+                        let peer = Peer::new(self.address, true);
+                        self.serve(stream, peer).await;
+                    }
                     Ok(Err(_)) => refuse("handshake_failed"),
                     Err(_) => refuse("handshake_slow"),
                 }
@@ -210,8 +222,7 @@ impl Connection {
         }
     }
 
-    async fn serve<S: guarded::Stream>(self, stream: S, tls: bool) {
-        let peer = Peer::new(self.address, tls);
+    async fn serve<S: guarded::Stream>(self, stream: S, peer: Peer) {
         let guarded = Guarded::new(stream, peer.clone(), self.times, self.place);
         let router = self.router;
         let service = hyper::service::service_fn(move |request: Request<Incoming>| {

@@ -2,8 +2,9 @@
 //!
 //! Inwards, [`handshake`] decides who gets a socket at all, [`inbox`] takes a socket's events in
 //! the order they came and hands them to the actors. Outwards, [`registry`] is what the actors
-//! speak to; [`encoding`] says how an event looks. What every client is told of it is in
-//! `sockets/events.md`.
+//! speak to; [`encoding`] says how an event looks. An event leaves past the socket library where
+//! nothing of the library's is under way ([`crate::listener::Peer::write_past`]), else through
+//! it. What every client is told of it is in `sockets/events.md`.
 
 mod backend;
 mod bucket;

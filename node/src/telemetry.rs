@@ -12,7 +12,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use std::time::Duration;
 use tracing::{Level, Metadata, error};
-use tracing_subscriber::filter::{FilterExt, filter_fn};
+use tracing_subscriber::filter::{FilterExt, FilterFn, LevelFilter};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
@@ -116,7 +116,10 @@ where
             .with_span_list(false)
             .boxed(),
     };
-    Ok(layer.with_filter(filter.and(filter_fn(is_told))).boxed())
+    // Without the hint the libraries' own lines, several for each packet, are all looked at.
+    let level = filter.max_level_hint().unwrap_or(LevelFilter::TRACE);
+    let told = FilterFn::new(is_told).with_max_level_hint(level);
+    Ok(layer.with_filter(filter.and(told)).boxed())
 }
 
 /// A panic is told once, as an error. What it says is told only when it was written in the

@@ -73,6 +73,7 @@ async fn every_scenario_is_one_command() {
         ("history", &["--pace", "20"]),
         ("login-flood", &["--pace", "4"]),
         ("slow-viewers", &["--slow", "3"]),
+        ("sends", &["--senders", "3"]),
         ("soak", &[]),
     ];
     let runs = scenarios.iter().map(|(scenario, arguments)| async move {

@@ -1,9 +1,10 @@
 //! Who is at the other end of a connection, and the switch that ends it from elsewhere.
 
+use super::outlet::{Outlet, Past};
 use futures::task::AtomicWaker;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 use std::task::Waker;
 
 const ALIVE: u8 = 0;
@@ -28,6 +29,9 @@ struct Switch {
     written: AtomicU64,
     reader: AtomicWaker,
     writer: AtomicWaker,
+    /// Where a socket can be written past its library. Held by the connection alone, so that it
+    /// is closed when that ends.
+    outlet: OnceLock<Weak<Outlet>>,
 }
 
 impl Peer {
@@ -54,6 +58,32 @@ impl Peer {
     /// From here on it is a socket, which may be ended sooner.
     pub fn becomes_socket(&self) {
         self.switch.is_socket.store(true, Ordering::Relaxed);
+        self.outlet()
+            .iter()
+            .for_each(|outlet| outlet.becomes_socket());
+    }
+
+    /// Writes whole frames past the library, if that has written so many events and nothing is
+    /// under way; false if they have to go through the library.
+    pub fn write_past(&self, events: u64, frames: &[u8]) -> bool {
+        let outlet = self.outlet().filter(|_| !self.is_over());
+        match outlet.map(|outlet| outlet.write_past(events, frames)) {
+            Some(Past::Written) => true,
+            Some(Past::Begun) => {
+                self.switch.reader.wake();
+                true
+            }
+            Some(Past::NotNow) | None => false,
+        }
+    }
+
+    pub(super) fn is_written_by(&self, outlet: &Arc<Outlet>) {
+        // A connection has one.
+        let _ = self.switch.outlet.set(Arc::downgrade(outlet));
+    }
+
+    fn outlet(&self) -> Option<Arc<Outlet>> {
+        self.switch.outlet.get()?.upgrade()
     }
 
     /// How many bytes the system has taken for the client.

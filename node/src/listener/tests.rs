@@ -138,6 +138,7 @@ async fn a_socket_that_stops_reading_is_ended_sooner_and_its_reader_notices() {
         _all: Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap(),
         _of_address: PerAddress::new(1).admit(None).unwrap(),
     };
+    let stream = Plain(Arc::new(Outlet::new(stream)));
     let guarded = Guarded::new(stream, peer.clone(), times, place);
     let (mut reader, mut writer) = tokio::io::split(guarded);
     let reading = tokio::spawn(async move { reader.read_u8().await });

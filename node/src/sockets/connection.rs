@@ -37,7 +37,9 @@ pub struct Connection {
     pub pending: AtomicUsize,
     pub settings: SocketSettings,
     socket: SocketRef,
+    /// Bytes given to the library, and events.
     emitted: AtomicU64,
+    events: AtomicU64,
     connected: SetOnce<()>,
     phase: Mutex<Phase>,
     rooms: Mutex<Rooms>,
@@ -88,6 +90,7 @@ impl Connection {
             settings,
             socket,
             emitted: AtomicU64::new(0),
+            events: AtomicU64::new(0),
             connected: SetOnce::new(),
             phase: Mutex::new(Phase::Open),
             rooms: Mutex::default(),
@@ -110,23 +113,46 @@ impl Connection {
         self.socket.connected()
     }
 
-    /// Emits packets back to back: they leave in one write.
-    pub fn emit(&self, packets: &[Packet]) -> Emitted {
+    /// Emits packets back to back; `frames` is what they look like on a WebSocket.
+    ///
+    /// They are written past the library when nothing of its is under way. That costs half, and
+    /// the library keeps a buffer as large as the largest packet it ever wrote to a socket.
+    pub fn emit(&self, packets: &[Packet], frames: &[u8]) -> Emitted {
+        let events = self.events.load(Ordering::Acquire);
+        if self.line.write_past(events, frames) {
+            return Emitted::Sent;
+        }
+        self.emit_through_the_library(packets)
+    }
+
+    /// Emits packets back to back: they leave in one write, of a task of the socket's own.
+    pub fn emit_through_the_library(&self, packets: &[Packet]) -> Emitted {
         if !self.has_place_for(packets) {
             return Emitted::Full;
         }
         for packet in packets {
-            match self.socket.emit(packet.event, &*packet.body) {
-                Ok(()) => {}
-                Err(SendError::Socket(SocketError::InternalChannelFull)) => return Emitted::Full,
-                Err(SendError::Socket(SocketError::Closed)) => return Emitted::Nobody,
-                Err(SendError::Serialize(error)) => {
+            // Counted before it can be written, or what is written past it could overtake it.
+            self.events.fetch_add(1, Ordering::AcqRel);
+            let Err(error) = self.socket.emit(packet.event, &*packet.body) else {
+                continue;
+            };
+            self.events.fetch_sub(1, Ordering::AcqRel);
+            return match error {
+                SendError::Socket(SocketError::InternalChannelFull) => Emitted::Full,
+                SendError::Socket(SocketError::Closed) => Emitted::Nobody,
+                SendError::Serialize(error) => {
                     tracing::error!(event = packet.event, %error, "packet is not JSON");
-                    return Emitted::Nobody;
+                    Emitted::Nobody
                 }
-            }
+            };
         }
         Emitted::Sent
+    }
+
+    /// How many events were given to the library.
+    #[cfg(test)]
+    pub fn through_the_library(&self) -> u64 {
+        self.events.load(Ordering::Acquire)
     }
 
     /// The library counts waiting packets, but some are long. Polling clients are left to that.

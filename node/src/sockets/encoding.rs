@@ -3,6 +3,7 @@
 //! Encoded once, however many get it; the fields are those of `sockets/events.md`.
 
 use super::metric;
+use crate::listener::text_frame;
 use actors::edge::{Entry, Event, Packet, Target};
 use cql::{MessageId, Millis, Username};
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -35,6 +36,16 @@ pub fn encode(event: Event<'_>) -> Packet {
         }
     };
     Packet { event, body }
+}
+
+/// The packets as the socket library writes them to a WebSocket.
+pub fn frames(packets: &[Packet]) -> Vec<u8> {
+    let mut frames = Vec::new();
+    for Packet { event, body } in packets {
+        // Events' names have nothing in them that JSON would escape.
+        text_frame(&["42[\"", event, "\",", body.get(), "]"], &mut frames);
+    }
+    frames
 }
 
 /// The answer to a login that was refused.

@@ -17,9 +17,17 @@ use socketioxide::socket::{DisconnectReason, Sid};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 /// A part of a room: as many as may be copied when one of them goes.
 const PART: usize = 1_000;
+
+/// Sockets of one room that are written to by whoever emits. Beyond, one thread could not write
+/// to all within a tick, and the library's tasks share the work.
+const PAST_MAX: usize = 8_000;
+
+/// Sockets that are written to without making room for other tasks: a millisecond or two.
+const AT_ONCE_MAX: usize = 250;
 
 /// The sockets and their rooms.
 #[derive(Default)]
@@ -191,9 +199,24 @@ impl Registry {
         }
     }
 
-    /// How many packets were emitted to it. One for whom there is no place left is ended.
-    fn emit_to(&self, connection: &Connection, packets: &[Packet]) -> u64 {
-        match connection.emit(packets) {
+    /// Emits to all sockets of these parts, and says how many packets that were.
+    fn emit_to_parts(&self, parts: &[Part], packets: &[Packet]) -> u64 {
+        let frames = encoding::frames(packets);
+        let all = parts.iter().flat_map(|part| part.iter()).enumerate();
+        all.map(|(number, connection)| {
+            let emitted = if number < PAST_MAX {
+                connection.emit(packets, &frames)
+            } else {
+                connection.emit_through_the_library(packets)
+            };
+            self.after(connection, emitted, packets)
+        })
+        .sum()
+    }
+
+    /// How many packets were emitted. One for whom there is no place left is ended.
+    fn after(&self, connection: &Connection, emitted: Emitted, packets: &[Packet]) -> u64 {
+        match emitted {
             Emitted::Sent => packets.len() as u64,
             Emitted::Nobody => 0,
             Emitted::Full => {
@@ -230,19 +253,22 @@ impl Sockets for Registry {
     }
 
     fn emit_to_room(&self, room: &Room, packets: &[Packet]) {
-        let parts = read(&self.rooms).get(room).map(Members::parts);
-        let sent: u64 = parts
-            .iter()
-            .flatten()
-            .flat_map(|part| part.iter())
-            .map(|connection| self.emit_to(connection, packets))
-            .sum();
+        let Some(parts) = read(&self.rooms).get(room).map(Members::parts) else {
+            return;
+        };
+        let sockets: usize = parts.iter().map(|part| part.len()).sum();
+        let sent = if sockets > AT_ONCE_MAX {
+            aside(|| self.emit_to_parts(&parts, packets))
+        } else {
+            self.emit_to_parts(&parts, packets)
+        };
         metrics::counter!(metric::SENT).increment(sent);
     }
 
     fn emit(&self, connection: ConnectionId, packets: &[Packet]) {
         if let Some(connection) = self.get(connection) {
-            let sent = self.emit_to(&connection, packets);
+            let emitted = connection.emit(packets, &encoding::frames(packets));
+            let sent = self.after(&connection, emitted, packets);
             metrics::counter!(metric::SENT).increment(sent);
         }
     }
@@ -285,6 +311,16 @@ impl Members {
 
     fn parts(&self) -> Vec<Part> {
         lock(&self.0).clone()
+    }
+}
+
+/// Does what takes long while other tasks of this thread go on elsewhere.
+fn aside<T>(work: impl FnOnce() -> T) -> T {
+    let runtime = Handle::try_current().map(|handle| handle.runtime_flavor());
+    match runtime {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        // A runtime of one thread has no elsewhere.
+        _ => work(),
     }
 }
 

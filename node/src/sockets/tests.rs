@@ -14,6 +14,7 @@ mod client;
 mod events;
 mod fake;
 mod hazards;
+mod past;
 mod whole;
 
 struct Node {

@@ -199,8 +199,15 @@ impl World {
         if let Some(key) = body["key"].as_str() {
             self.keys.insert(key.to_owned(), id);
         }
-        self.begun.push(id);
         let text = body["text"].as_str().unwrap().to_owned();
+        if body["typing"] == false {
+            self.talk(username, body).rows.push(json!({
+                "id": id, "text": text, "username": username, "typing": false,
+                "datetime_start": 1, "datetime_sent": 1,
+            }));
+            return id;
+        }
+        self.begun.push(id);
         let entry = Entry {
             id,
             username: username.to_owned(),
