@@ -6,8 +6,12 @@
 //! (`viewers`), messages begin and come back (`typing`), and history is read (`history`).
 
 mod history;
+mod leaving;
+mod outgoing;
 mod typing;
 mod viewers;
+
+pub use outgoing::Outgoing;
 
 use crate::edge::{Entry, Target};
 use crate::frame::{Belongs, End, Epoch, Ghost};
@@ -16,7 +20,7 @@ use crate::relay::RelayMessage;
 use crate::requests::{History, Posted, TypingError, Unanswered};
 use crate::tail::{TAIL_LENGTH, Tail};
 use crate::timeline::Timeline;
-use crate::typing_message::{PatchReply, Stroke, TypingMessageMessage};
+use crate::typing_message::{PatchReply, Stroke};
 use cluster_config::{NodeName, Shard};
 use cql::{
     Conversation, KeyClaim, Message, MessageId, MessageText, Millis, Page, Placed, Range,
@@ -26,9 +30,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
-use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::debug;
 use viewers::Viewers;
@@ -42,62 +44,8 @@ const HOUSEKEEPING: Duration = Duration::from_secs(10);
 /// Pause before the store is asked again for the newest messages.
 const RELOAD_AFTER: Duration = Duration::from_secs(1);
 
-/// A released conversation ends a little after its last write, so that its answers are out.
-const LINGER: Duration = Duration::from_secs(1);
-
 /// Says that something is done, to whoever waits for it.
 pub type Answer = Box<dyn FnOnce() + Send>;
-
-/// What leaves a conversation for the store: the latest time something was sent, so that each is
-/// later than the last and what is unread can be counted in the order of sending; and how much
-/// is on its way, so that a next owner starts when it has arrived.
-#[derive(Debug)]
-pub struct Outgoing {
-    last: AtomicI64,
-    under_way: watch::Sender<usize>,
-}
-
-impl Default for Outgoing {
-    fn default() -> Self {
-        Outgoing {
-            last: AtomicI64::new(0),
-            under_way: watch::Sender::new(0),
-        }
-    }
-}
-
-impl Outgoing {
-    /// The time of the next one.
-    pub fn next(&self, now: Millis) -> Millis {
-        if self.last.fetch_max(now, Ordering::Relaxed) < now {
-            return now;
-        }
-        self.last.fetch_add(1, Ordering::Relaxed) + 1
-    }
-
-    /// Something is on its way as long as what this gives lives.
-    pub fn begin(self: &Arc<Self>) -> UnderWay {
-        self.under_way.send_modify(|count| *count += 1);
-        UnderWay(self.clone())
-    }
-
-    /// Waits until nothing is on its way.
-    pub async fn arrived(&self) {
-        // The sender lives in this value.
-        let mut under_way = self.under_way.subscribe();
-        let _ = under_way.wait_for(|count| *count == 0).await;
-    }
-}
-
-/// Something that is on its way to the store.
-#[derive(Debug)]
-pub struct UnderWay(Arc<Outgoing>);
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        self.0.under_way.send_modify(|count| *count -= 1);
-    }
-}
 
 /// Somebody begins a message, as its owner needs it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -647,73 +595,6 @@ impl State {
         if idle {
             self.leave();
             let _ = self.myself.drain();
-        }
-    }
-
-    /// Out of the directory: whatever still comes is handed on.
-    fn leave(&mut self) {
-        self.leaving = true;
-        self.note_people(false);
-        self.node
-            .directory
-            .channels
-            .remove(&self.conversation, self.myself.get_id());
-    }
-
-    /// Another node owns this now: nothing new is begun, and when what is on its way to the store
-    /// has arrived, the next owner may start.
-    fn release(&mut self) {
-        self.leave();
-        let opening = self.opening.take();
-        for message in opening.into_iter().flat_map(|opening| opening.waiting) {
-            self.hand_on(message);
-        }
-        self.viewers.give_up_all();
-        self.hand_on_what_waits();
-        for id in self.timeline.ghosts().map(|ghost| ghost.entry.id) {
-            let _ = self
-                .node
-                .directory
-                .typing_messages
-                .tell_if_there(&id, TypingMessageMessage::Release);
-        }
-        let (node, conversation) = (self.node.clone(), self.conversation.clone());
-        let (outgoing, myself) = (self.outgoing.clone(), self.myself.clone());
-        tokio::spawn(async move {
-            // What takes longer is caught by the second read that is owed then.
-            let _ = tokio::time::timeout(STORE_TIMEOUT, outgoing.arrived()).await;
-            node.finished_with(&conversation);
-            // Its typing messages end with it: those that were being sent have answered by now.
-            tokio::time::sleep(LINGER).await;
-            let _ = myself.drain();
-        });
-    }
-
-    /// What reaches it after it left is said to whoever has the conversation now; what it asked
-    /// for itself is of no use any more.
-    fn hand_on(&self, message: ChannelMessage) {
-        match message {
-            ChannelMessage::Due(_) | ChannelMessage::Answered(_) | ChannelMessage::Release => {}
-            message => self.node.tell_channel(&self.conversation, message),
-        }
-    }
-
-    /// Notes, or forgets, of whom this private is.
-    fn note_people(&self, alive: bool) {
-        let Conversation::Private(one, other) = self.conversation else {
-            return;
-        };
-        let mut privates = self.node.directory.privates();
-        for user in [one, other] {
-            if alive {
-                let theirs = privates.entry(user).or_default();
-                theirs.insert(self.conversation.clone());
-            } else if let Some(theirs) = privates.get_mut(&user) {
-                theirs.remove(&self.conversation);
-                if theirs.is_empty() {
-                    privates.remove(&user);
-                }
-            }
         }
     }
 }

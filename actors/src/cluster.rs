@@ -6,6 +6,7 @@
 mod asked;
 mod certificate;
 mod envelope;
+mod everywhere;
 mod gate;
 mod heard;
 pub mod keeper;

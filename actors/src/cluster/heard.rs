@@ -2,15 +2,13 @@
 
 use super::{Body, Envelope, KeeperMessage, PeerMessage, Question, Reply, Wish, Word};
 use crate::channel::ChannelMessage;
-use crate::frame::{Belongs, End};
-use crate::node::{CONFIRM_TIMEOUT, Lives, Node};
+use crate::frame::End;
+use crate::node::{Lives, Node};
 use crate::presence::PresenceMessage;
 use crate::relay::RelayMessage;
-use crate::session::SessionMessage;
 use crate::traces;
-use crate::typing_message::{TypingMessageMessage, Whereabouts};
 use cluster_config::NodeName;
-use cql::{ChannelName, Conversation, MessageId, SignInHash};
+use cql::{Conversation, MessageId};
 use ractor::concurrency::oneshot;
 use std::future::Future;
 use std::sync::Arc;
@@ -306,97 +304,5 @@ impl Node {
             let answer = tokio::time::timeout(within, answer).await;
             node.reply(to, id, answer.ok().flatten().unwrap_or(Reply::Unanswered));
         });
-    }
-
-    /// Where a message is being typed, if this node owns that.
-    fn typed_here(
-        &self,
-        id: MessageId,
-    ) -> impl Future<Output = Option<Whereabouts>> + Send + use<> {
-        let (reply, answered) = oneshot();
-        let where_is_it = TypingMessageMessage::Whereabouts {
-            reply: reply.into(),
-        };
-        let typing_messages = &self.directory.typing_messages;
-        let _ = typing_messages.tell_if_there(&id, where_is_it);
-        async { answered.await.ok() }
-    }
-
-    /// Where a message is being typed, on whatever node.
-    pub async fn where_typed(&self, id: MessageId) -> Option<Whereabouts> {
-        if let Some(here) = self.typed_here(id).await {
-            return Some(here);
-        }
-        let question = Question::WhereTyped { id };
-        let answers = self.ask_all(question, CONFIRM_TIMEOUT).await;
-        answers.into_iter().find_map(|answer| match answer {
-            Reply::WhereTyped(found) => found,
-            _ => None,
-        })
-    }
-
-    /// Erases what a sign-in typed by HTTP and this node owns; done when viewers know, or after
-    /// half a second.
-    fn abandon_sign_in_here(&self, hash: SignInHash) -> impl Future<Output = ()> + Send + use<> {
-        let typed = self.directory.typed_by().get(&hash).cloned();
-        let erased = typed.into_iter().flatten().map(|id| {
-            let (done, seen) = tokio::sync::oneshot::channel();
-            let abandoned = TypingMessageMessage::Abandoned {
-                by: Belongs::SignIn(hash),
-                answer: Some(Box::new(move || {
-                    let _ = done.send(());
-                })),
-            };
-            let typing_messages = &self.directory.typing_messages;
-            let _ = typing_messages.tell_if_there(&id, abandoned);
-            seen
-        });
-        let erased: Vec<_> = erased.collect();
-        async move {
-            let erased = futures::future::join_all(erased);
-            let _ = tokio::time::timeout(CONFIRM_TIMEOUT, erased).await;
-        }
-    }
-
-    /// Erases what a sign-in typed by HTTP, on all nodes; done when viewers know, or after half a
-    /// second.
-    pub async fn abandon_sign_in(&self, hash: SignInHash) {
-        let here = self.abandon_sign_in_here(hash);
-        let there = self.ask_all(Question::AbandonSignIn { hash }, CONFIRM_TIMEOUT);
-        tokio::join!(here, there);
-    }
-
-    /// Ends a sign-in's session on this node; done when its sockets are, or after a second.
-    pub fn end_session_here(&self, hash: SignInHash) -> impl Future<Output = ()> + Send + use<> {
-        let (reply, ended) = oneshot();
-        let end = SessionMessage::End {
-            reply: reply.into(),
-        };
-        let told = self.directory.sessions.tell_if_there(&hash, end).is_ok();
-        async move {
-            if told {
-                let _ = tokio::time::timeout(CONFIRM_TIMEOUT * 2, ended).await;
-            }
-        }
-    }
-
-    /// A sign-in's connections on this node that named no channels enter this one; done when
-    /// they have, or after a second.
-    pub fn enter_here(
-        &self,
-        hash: SignInHash,
-        channel: ChannelName,
-    ) -> impl Future<Output = ()> + Send + use<> {
-        let (reply, entered) = oneshot();
-        let enter = SessionMessage::EnterImplicitly {
-            channel,
-            reply: reply.into(),
-        };
-        let told = self.directory.sessions.tell_if_there(&hash, enter).is_ok();
-        async move {
-            if told {
-                let _ = tokio::time::timeout(CONFIRM_TIMEOUT * 2, entered).await;
-            }
-        }
     }
 }

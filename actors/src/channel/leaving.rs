@@ -1,0 +1,80 @@
+//! How a conversation's actor ends: by itself when nobody needs it, or because another node owns
+//! the conversation now.
+
+use super::{ChannelMessage, State};
+use crate::node::STORE_TIMEOUT;
+use crate::typing_message::TypingMessageMessage;
+use cql::Conversation;
+use std::time::Duration;
+
+/// A released conversation ends a little after its last write, so that its answers are out.
+const LINGER: Duration = Duration::from_secs(1);
+
+impl State {
+    /// Out of the directory: whatever still comes is handed on.
+    pub(super) fn leave(&mut self) {
+        self.leaving = true;
+        self.note_people(false);
+        self.node
+            .directory
+            .channels
+            .remove(&self.conversation, self.myself.get_id());
+    }
+
+    /// Another node owns this now: nothing new is begun, and when what is on its way to the store
+    /// has arrived, the next owner may start.
+    pub(super) fn release(&mut self) {
+        self.leave();
+        let opening = self.opening.take();
+        for message in opening.into_iter().flat_map(|opening| opening.waiting) {
+            self.hand_on(message);
+        }
+        self.viewers.give_up_all();
+        self.hand_on_what_waits();
+        for id in self.timeline.ghosts().map(|ghost| ghost.entry.id) {
+            let _ = self
+                .node
+                .directory
+                .typing_messages
+                .tell_if_there(&id, TypingMessageMessage::Release);
+        }
+        let (node, conversation) = (self.node.clone(), self.conversation.clone());
+        let (outgoing, myself) = (self.outgoing.clone(), self.myself.clone());
+        tokio::spawn(async move {
+            // What takes longer is caught by the second read that is owed then.
+            let _ = tokio::time::timeout(STORE_TIMEOUT, outgoing.arrived()).await;
+            node.finished_with(&conversation);
+            // Its typing messages end with it: those that were being sent have answered by now.
+            tokio::time::sleep(LINGER).await;
+            let _ = myself.drain();
+        });
+    }
+
+    /// What reaches it after it left is said to whoever has the conversation now; what it asked
+    /// for itself is of no use any more.
+    pub(super) fn hand_on(&self, message: ChannelMessage) {
+        match message {
+            ChannelMessage::Due(_) | ChannelMessage::Answered(_) | ChannelMessage::Release => {}
+            message => self.node.tell_channel(&self.conversation, message),
+        }
+    }
+
+    /// Notes, or forgets, of whom this private is.
+    pub(super) fn note_people(&self, alive: bool) {
+        let Conversation::Private(one, other) = self.conversation else {
+            return;
+        };
+        let mut privates = self.node.directory.privates();
+        for user in [one, other] {
+            if alive {
+                let theirs = privates.entry(user).or_default();
+                theirs.insert(self.conversation.clone());
+            } else if let Some(theirs) = privates.get_mut(&user) {
+                theirs.remove(&self.conversation);
+                if theirs.is_empty() {
+                    privates.remove(&user);
+                }
+            }
+        }
+    }
+}
