@@ -203,8 +203,16 @@ impl State {
                 .filter(|name| view.member(**name).is_none())
                 .copied()
                 .collect();
+            let word = Word::NewView {
+                version: view.version,
+                view: Some(view.clone()),
+            };
             self.node.apply_view(view);
-            gone.into_iter().for_each(|name| self.end_link(name));
+            for name in gone {
+                // It may not reach the store, and learns it from this alone.
+                self.node.tell_node(name, word.clone());
+                self.end_link(name);
+            }
             self.reached.retain(|name| self.carried.contains_key(name));
             self.early
                 .retain(|name, _| self.membership.view().member(*name).is_some());

@@ -30,6 +30,9 @@ const PING: Duration = Duration::from_secs(1);
 /// Pings without an answer after which the member counts as unreachable.
 const MISSED_MAX: u64 = 3;
 
+/// How long a link is left open after the last word.
+const LINGER: Duration = Duration::from_secs(1);
+
 /// Envelopes that wait for a view that this node has not read; beyond that they are dropped, and
 /// their senders say them again.
 const HELD_MAX: usize = 20_000;
@@ -176,7 +179,10 @@ impl Actor for Peer {
             PeerMessage::Flush => state.flush(),
             PeerMessage::NewView => state.hear_held(),
             PeerMessage::Ping => state.ping(),
-            PeerMessage::End => myself.stop(None),
+            PeerMessage::End => {
+                state.flush();
+                myself.stop(None);
+            }
         }
         Ok(())
     }
@@ -186,7 +192,12 @@ impl Actor for Peer {
         _: ActorRef<PeerMessage>,
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
-        state.wire.end();
+        let wire = state.wire.clone();
+        tokio::spawn(async move {
+            // What was said last is lost if its carrier ends at once.
+            tokio::time::sleep(LINGER).await;
+            wire.end();
+        });
         Ok(())
     }
 }

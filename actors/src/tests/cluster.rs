@@ -422,7 +422,7 @@ async fn nodes_that_reach_each_other_stay_while_the_store_is_away() {
     for node in &cluster.nodes {
         node.store.set_mood(Mood::Refuses);
     }
-    let out = tokio::time::timeout(Duration::from_secs(60), puts_itself_out(&cluster.nodes[0]));
+    let out = tokio::time::timeout(Duration::from_secs(60), cluster.nodes[0].system.put_out());
     assert!(out.await.is_err(), "a node left, and none was better off");
 }
 
