@@ -120,11 +120,8 @@ impl Membership {
         if comes_up(&self.view, me) {
             return Some(self.put(MemberState::Up, Vec::new()));
         }
-        let goes = who_goes(&self.view, self.doubts.ready(&self.view, asked), me);
-        if goes.is_none() {
-            self.doubts.again(asked);
-        }
-        goes.map(|name| self.take(vec![name]))
+        who_goes(&self.view, self.doubts.ready(&self.view, asked), me)
+            .map(|name| self.take(vec![name]))
     }
 
     fn knock(&mut self) -> Option<Ask> {

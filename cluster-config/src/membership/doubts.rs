@@ -115,13 +115,4 @@ impl Doubts {
             }
         })
     }
-
-    /// Begins those anew that rows asked for then could judge, as that came to nothing.
-    pub fn again(&mut self, asked: Duration) {
-        for doubt in self.0.values_mut() {
-            if matches!(*doubt, Doubt::Watched { ripe, .. } if asked >= ripe) {
-                *doubt = Doubt::Unwritten;
-            }
-        }
-    }
 }

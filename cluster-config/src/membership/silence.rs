@@ -51,6 +51,7 @@ impl Silence {
     /// This member could not write: nobody else may have been able to, and all have to be heard
     /// for a lease's time again.
     pub fn forget(&mut self) {
+        self.looked = None;
         for heard in self.heard.values_mut() {
             heard.silent = Duration::ZERO;
         }

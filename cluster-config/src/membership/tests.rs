@@ -1,5 +1,6 @@
 //! The rules one by one, then all of them in a simulated cluster.
 
+mod entering;
 mod judging;
 mod properties;
 mod rules;
@@ -7,6 +8,7 @@ mod scenes;
 mod world;
 
 use super::*;
+use world::ms;
 
 fn name(slot: u8) -> NodeName {
     // The lower the slot the older the member.
@@ -39,4 +41,8 @@ fn view(version: u64, members: &[Member]) -> View {
         version,
         members: members.to_vec(),
     }
+}
+
+fn at(millis: u64) -> Duration {
+    ms(100_000 + millis)
 }

@@ -1,12 +1,7 @@
-//! The rules of renewing and entering, one by one: one member and the store's answers.
+//! The rules of renewing and changing, one by one: one member and the store's answers.
 
-use super::world::ms;
 use super::*;
 use crate::membership::*;
-
-fn at(millis: u64) -> Duration {
-    ms(100_000 + millis)
-}
 
 /// Enters, with these members there, as version 5, and reads the rows.
 fn entered(me: Member, others: &[Member]) -> Membership {
@@ -245,6 +240,47 @@ fn a_version_that_the_store_does_not_know_is_asked_for_once() {
     renewal(&mut member, 10);
 }
 
+/// Renews and reads once, in this millisecond; what is asked then.
+fn round(member: &mut Membership, time: u64, other: &Member) -> Option<Ask> {
+    let (version, row) = renewal(member, time);
+    member.answered(at(time), Answer::Done);
+    assert_eq!(member.step(at(time)), Some(Ask::Read));
+    let rows = view(version, &[other.clone(), row]);
+    member.answered(at(time), Answer::Rows(rows));
+    (member.wake() <= at(time)).then(|| member.step(at(time)))?
+}
+
+#[test]
+fn a_member_that_is_silent_for_a_lease_is_taken_out_and_the_highest_now_stays() {
+    let mut silent = joining(2, &[]);
+    silent.now = 70_000;
+    let mut member = entered(up(1, &[]), &[silent.clone()]);
+    for time in [0, 2_000, 4_000] {
+        assert_eq!(round(&mut member, time, &silent), None);
+    }
+    let Some(Ask::Change { put, take, .. }) = round(&mut member, 6_000, &silent) else {
+        panic!("{member:?}");
+    };
+    let put = put.unwrap();
+    assert_eq!(take, [name(2)]);
+    assert_eq!((put.state, put.now), (MemberState::Up, 70_000));
+}
+
+#[test]
+fn nobody_is_silent_while_a_member_itself_cannot_write() {
+    let silent = joining(2, &[]);
+    let mut member = entered(up(1, &[]), std::slice::from_ref(&silent));
+    for time in [0, 2_000, 4_000] {
+        assert_eq!(round(&mut member, time, &silent), None);
+    }
+    renewal(&mut member, 6_000);
+    member.answered(at(6_100), Answer::Failed);
+    for time in [6_600, 8_600, 10_600] {
+        assert_eq!(round(&mut member, time, &silent), None, "{time}");
+    }
+    assert!(round(&mut member, 12_600, &silent).is_some());
+}
+
 #[test]
 fn a_joining_member_that_is_drained_leaves_and_one_that_is_up_drains_first() {
     let mut early = entered(joining(2, &[]), &[up(1, &[])]);
@@ -301,93 +337,4 @@ fn rows_a_member_slept_on_are_read_again() {
     let mut member = entered(joining(2, &[1]), &[up(1, &[2])]);
     member.links([name(1)].into());
     assert_eq!(member.step(at(5_000)), Some(Ask::Read));
-}
-
-// --- entering
-
-/// Reads rows each half second, in which the other one has renewed as the function says; what is
-/// asked in the end.
-fn knocks(
-    me: Member,
-    other: Member,
-    millis: u64,
-    renewals: impl Fn(u64) -> u64,
-) -> (Membership, Option<Ask>) {
-    let mut member = Membership::new(me, ENVELOPES);
-    for time in (0..=millis).step_by(500) {
-        match member.step(at(time)) {
-            Some(Ask::Read) => {}
-            other => return (member, other),
-        }
-        let other = Member {
-            renewals: renewals(time),
-            ..other.clone()
-        };
-        member.answered(at(time), Answer::Rows(view(5, &[other])));
-        if let Some(ask) = (member.wake() <= at(time))
-            .then(|| member.step(at(time)))
-            .flatten()
-        {
-            return (member, Some(ask));
-        }
-    }
-    (member, None)
-}
-
-#[test]
-fn a_node_without_a_listener_enters_only_when_it_is_alone() {
-    let me = Member {
-        address: String::new(),
-        ..joining(2, &[])
-    };
-    let (member, _) = knocks(me.clone(), up(1, &[]), 9_000, |time| time / 2_000);
-    let why = "member 1-3e9 uses this store already; cluster.listen is needed to join it";
-    assert_eq!(member.standing(), Standing::Refused(why.to_owned()));
-    let (_, waits) = knocks(me.clone(), up(1, &[]), 5_500, |_| 7);
-    assert_eq!(waits, None, "it may be alive");
-    let (_, enters) = knocks(me, up(1, &[]), 7_000, |_| 7);
-    let Some(Ask::Change {
-        put: Some(row),
-        take,
-        ..
-    }) = enters
-    else {
-        panic!("{enters:?}");
-    };
-    assert_eq!((row.state, take), (MemberState::Up, vec![name(1)]));
-}
-
-#[test]
-fn nobody_joins_a_node_without_a_listener() {
-    let alone = Member {
-        address: String::new(),
-        ..up(1, &[])
-    };
-    let (member, _) = knocks(joining(2, &[]), alone.clone(), 9_000, |time| time / 2_000);
-    let why = "member 1-3e9 uses this store without cluster.listen, so nobody can join it";
-    assert_eq!(member.standing(), Standing::Refused(why.to_owned()));
-    let (_, enters) = knocks(joining(2, &[]), alone, 7_000, |_| 7);
-    assert!(
-        matches!(enters, Some(Ask::Change { put: Some(_), .. })),
-        "{enters:?}"
-    );
-}
-
-#[test]
-fn who_speaks_no_common_envelope_is_refused_and_a_neighbouring_release_is_not() {
-    let speaks = |envelope| Member {
-        envelope,
-        release: "9.9.0".to_owned(),
-        ..up(1, &[])
-    };
-    let (member, _) = knocks(joining(2, &[]), speaks(3), 9_000, |time| time / 2_000);
-    let why = "member 1-3e9 of release 9.9.0 speaks envelope 3, this node speaks 1 to 1";
-    assert_eq!(member.standing(), Standing::Refused(why.to_owned()));
-    for envelope in [1, 2] {
-        let (_, enters) = knocks(joining(2, &[]), speaks(envelope), 0, |_| 7);
-        let Some(Ask::Change { put: Some(row), .. }) = enters else {
-            panic!("{envelope}: {enters:?}");
-        };
-        assert_eq!(row.state, MemberState::Joining);
-    }
 }

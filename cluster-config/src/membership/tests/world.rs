@@ -2,11 +2,13 @@
 //! be away, lose answers, or do late what it was asked. Time goes in steps of [`TICK`], and the
 //! promises are checked after every one.
 
+mod faults;
 mod promises;
 mod store;
 
 use crate::Backoff;
 use crate::membership::*;
+pub use faults::{Fault, StoreFault};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use store::{Op, Store};
 
@@ -17,44 +19,6 @@ const TIMEOUT: Duration = Duration::from_millis(1_200);
 
 pub fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
-}
-
-/// What the store does with what a host asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StoreFault {
-    /// It never arrives.
-    Away,
-    /// It is done, and the answer is lost.
-    Unheard,
-    /// It is done up to five seconds later, when the host has given up.
-    Late,
-    /// It can be read, and is not written.
-    ReadOnly,
-    /// It takes up to 900 ms.
-    Slow,
-    /// Each ask has one of these fates, or none.
-    Any,
-}
-
-/// What happens to hosts, by their numbers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fault {
-    /// Packets from one to the other are lost.
-    Cut(usize, usize),
-    /// Packets between them are lost, both ways.
-    CutBoth(usize, usize),
-    /// One believes that it doesn't reach the other, who doesn't notice.
-    Deaf(usize, usize),
-    /// A process stands still, and goes on as if nothing had been.
-    Pause(usize),
-    /// A process dies, and comes back when the fault ends.
-    Kill(usize),
-    /// A process drains, leaves, and comes back when the fault ends.
-    Drain(usize),
-    /// A clock is set forward by as many milliseconds.
-    Jump(usize, i64),
-    /// The store, for one host or for all.
-    Store(Option<usize>, StoreFault),
 }
 
 struct Process {
