@@ -123,15 +123,26 @@ impl Names {
         new: &NewUser,
         gone: &mut Vec<User>,
     ) -> Result<Option<ClaimedName>, StoreError> {
+        // Whose end may still come: looked for before the skeleton is looked at again.
+        let mut ending: Option<User> = None;
         for _ in 0..ATTEMPTS {
+            if let Some(user) = ending.take()
+                && users.get_serial(user.id).await?.is_none()
+            {
+                gone.push(user);
+            }
             match self.take(users, skeleton, new.id, gone).await? {
                 Skeleton::Mine => return Ok(None),
                 Skeleton::Of(holder) if holder.is_released(new.now) => {
                     // If not: the name was used just now, and what that made of it is read again.
                     // If so: its rows are taken over, so that who takes the name is who can tell
                     // whose it was.
-                    if users.release(&holder).await? {
-                        gone.push(*holder);
+                    match users.release(&holder).await {
+                        Ok(true) => gone.push(*holder),
+                        Ok(false) => {}
+                        // To ask for it again is the same: it ends this person, as last seen then.
+                        Err(StoreError::Unknown(_)) => ending = Some(*holder),
+                        Err(error) => return Err(error),
                     }
                 }
                 Skeleton::Of(holder) if holder.username == new.username => {
