@@ -295,7 +295,7 @@ impl Actor for Channel {
             leaving: false,
             node,
         };
-        state.timeline.pass(state.node.clock.now());
+        state.timeline.pass(state.node.settled_now());
         state.load();
         state.note_people(true);
         // The relays of all nodes kept what was being typed.
@@ -584,7 +584,7 @@ impl State {
     }
 
     fn housekeeping(&mut self) {
-        self.timeline.pass(self.node.clock.now());
+        self.timeline.pass(self.node.settled_now());
         self.viewers.expire();
         let idle = self.timeline.is_idle()
             && self.viewers.is_empty()

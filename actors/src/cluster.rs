@@ -25,14 +25,15 @@ pub use peer::Wire;
 pub use peer::{Figures, PeerMessage};
 
 use crate::node::Node;
+use crate::timeline::REMEMBERED;
 use cluster_config::{NodeName, Placement, Shard, Standing, View};
-use cql::Conversation;
+use cql::{Conversation, MessageId, Millis};
 use peer::PeerState;
 use ractor::concurrency::OneshotReceiver;
 use ractor::{ActorRef, RpcReplyPort};
 use shards::Shards;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -74,6 +75,8 @@ pub struct Cluster {
     /// The view as it was read last, with what members say of themselves.
     latest: RwLock<View>,
     standing: tokio::sync::watch::Sender<Standing>,
+    /// A time that all who hold a lease have passed; the least there is while none is known.
+    settled: AtomicI64,
     views: tokio::sync::watch::Sender<u64>,
     /// Fires once, when this node was put out of the view.
     put_out: tokio::sync::watch::Sender<bool>,
@@ -108,6 +111,7 @@ impl Cluster {
                 members: Vec::new(),
             }),
             standing: tokio::sync::watch::Sender::new(Standing::Joining),
+            settled: AtomicI64::new(Millis::MIN),
             views: tokio::sync::watch::Sender::new(0),
             put_out: tokio::sync::watch::Sender::new(false),
             shards: Shards::default(),
@@ -217,7 +221,30 @@ impl Cluster {
     }
 }
 
+/// How far behind the own time the settled one is taken to be while it is not known.
+const UNSETTLED: Millis = 60_000;
+
 impl Node {
+    /// A time that nobody who may acknowledge is behind: what no place can be filled below
+    /// follows from it, so that clocks that are apart or jump hide nothing.
+    pub fn settled_now(&self) -> Millis {
+        let now = self.clock.now();
+        match (
+            &self.cluster.lease,
+            self.cluster.settled.load(Ordering::Relaxed),
+        ) {
+            (Lease::Always, _) => now,
+            (Lease::Until(_), Millis::MIN) => now - UNSETTLED,
+            (Lease::Until(_), settled) => settled.min(now),
+        }
+    }
+
+    /// Whether this node may answer that a message is in the history at its place: it may
+    /// acknowledge, and the place is none that others may take for past.
+    pub fn may_acknowledge_at(&self, conversation: &Conversation, id: MessageId) -> bool {
+        self.may_acknowledge(conversation) && id.time() + REMEMBERED > self.clock.now()
+    }
+
     /// Whether this node may answer that a conversation's history changed: it holds its lease,
     /// and owns the conversation, or finishes what it began while it did.
     pub fn may_acknowledge(&self, conversation: &Conversation) -> bool {

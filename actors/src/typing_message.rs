@@ -413,7 +413,10 @@ impl State {
         let Phase::Sending { reply, .. } = std::mem::replace(&mut self.phase, Phase::Typing) else {
             return;
         };
-        let may_answer = self.begin.node.may_acknowledge(&self.begin.conversation);
+        let may_answer = self
+            .begin
+            .node
+            .may_acknowledge_at(&self.begin.conversation, self.id());
         let (answer, kept) = match outcome {
             Ok(Append::Kept) => (Ok(Patched::Done), Some(message)),
             Ok(Append::Taken(other)) => (Err(TypingError::Sent), Some(*other)),

@@ -112,7 +112,7 @@ impl State {
     }
 
     fn flush(&mut self) {
-        self.timeline.pass(self.node.clock.now());
+        self.timeline.pass(self.node.settled_now());
         let changes = self.timeline.take_changes();
         let answers = std::mem::take(&mut self.viewers.answers);
         let since = self

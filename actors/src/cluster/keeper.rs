@@ -9,10 +9,11 @@ use super::peer::{self, Figures, Peer, PeerMessage, Wire};
 use super::{Word, write};
 use crate::node::Node;
 use cluster_config::{Answer, Ask, Membership, NodeName, Standing, View};
-use cql::{MemberRows, Members, Swapped};
+use cql::{MemberRows, Members, Millis, Swapped};
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -174,10 +175,13 @@ impl State {
         if let Some(ask) = self.membership.step(at) {
             self.ask(ask);
         }
-        // What the last answer gave holds for the view that is acted by now.
-        self.node.cluster.set_lease(self.membership.lease_until());
+        // Before it may acknowledge: its own time is not below what others have written.
         let highest = self.membership.highest_now();
         self.node.clock.not_before(highest);
+        let settled = self.membership.settled_now().unwrap_or(Millis::MIN);
+        self.node.cluster.settled.store(settled, Ordering::Relaxed);
+        // What the last answer gave holds for the view that is acted by now.
+        self.node.cluster.set_lease(self.membership.lease_until());
         if self.membership.stranded(at) {
             self.put_out("this node reaches neither the store nor the others");
         }
