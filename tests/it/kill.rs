@@ -285,20 +285,23 @@ async fn a_full_disk_refuses_in_words_and_loses_nothing_acknowledged() {
         .refused(503, "unavailable");
     assert!(refused.header("retry-after").is_some());
     // Typing goes on while the store does not, and a ghost that can't be sent stays.
-    let ghost = ada.types("still typing").await;
-    bob.sees(&ghost, "still typing").await;
-    let send = json!({
-        "type": "channel", "target": room.name(), "text": format!("still typing {text}"),
-        "typing": false, "messageid": ghost.id, "claim": ghost.claim,
-    });
-    let sent = ting
-        .patch("/api/v1/message")
-        .bearer(&ada.auth)
-        .json(&send)
-        .try_send()
-        .await
-        .unwrap();
-    sent.refused(503, "unavailable");
+    let (ghost, send) = loop {
+        let ghost = ada.types("still typing").await;
+        bob.sees(&ghost, "still typing").await;
+        let send = json!({
+            "type": "channel", "target": room.name(), "text": format!("still typing {text}"),
+            "typing": false, "messageid": ghost.id, "claim": ghost.claim,
+        });
+        let ask = ting.patch("/api/v1/message").bearer(&ada.auth).json(&send);
+        let sent = ask.try_send().await.unwrap();
+        // The store may have made some room for itself.
+        if sent.status == 204 {
+            kept.push(ghost.id);
+            continue;
+        }
+        sent.refused(503, "unavailable");
+        break (ghost, send);
+    };
     assert!(
         bob.entries(ghost.id)
             .iter()
