@@ -82,6 +82,11 @@ impl Client {
         self.socket.send(Message::text(packet)).await.unwrap();
     }
 
+    /// Says something to a server that may have hung up.
+    pub async fn tries(&mut self, packet: &str) {
+        let _ = self.socket.send(Message::text(packet)).await;
+    }
+
     pub async fn emit(&mut self, event: &str, argument: &Value) {
         self.send(&format!("42{}", json!([event, argument]))).await;
     }
@@ -115,7 +120,7 @@ impl Client {
                 continue;
             };
             match packet.as_bytes() {
-                [b'2'] => self.send("3").await,
+                [b'2'] => self.tries("3").await,
                 [b'4', b'1', ..] => return Heard::Dismissed,
                 [b'4', b'2', ..] => {
                     let mut event: Value = serde_json::from_str(&packet[2..]).unwrap();

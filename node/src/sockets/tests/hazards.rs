@@ -122,7 +122,8 @@ async fn a_frame_too_large_ends_its_socket_alone() {
     let mut node = Node::start().await;
     let (mut ada, _) = node.logged_in("ada").await;
     let (mut eve, eves) = node.logged_in("eve").await;
-    eve.emit("enter", &json!("x".repeat(PACKET_MAX))).await;
+    let too_large = json!(["enter", "x".repeat(PACKET_MAX)]);
+    eve.tries(&format!("42{too_large}")).await;
     eve.closed().await;
     assert_eq!(node.told().await, Told::Disconnected(eves));
     let asked = ada
