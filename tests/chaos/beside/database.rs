@@ -10,7 +10,6 @@ use tokio::time::Instant;
 const LEASE: Duration = Duration::from_secs(6);
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "a node that is cut off from the database alone does not learn that it was put out"]
 async fn a_node_is_cut_off_from_the_database_alone() {
     if !lab::is_there() {
         return;
