@@ -21,6 +21,14 @@ struct Connection {
     entered: Vec<(Conversation, bool)>,
 }
 
+impl Connection {
+    /// The channels that its login named, or implied.
+    fn channels(&self) -> Vec<ChannelName> {
+        let named = self.named.clone();
+        named.unwrap_or_else(|| vec![ChannelName::ting()])
+    }
+}
+
 /// The connections of one session.
 pub struct Connections {
     connections: HashMap<ConnectionId, Connection>,
@@ -97,7 +105,15 @@ impl State {
             named: channels,
             entered: Vec::new(),
         };
+        let implied = here.named.is_none();
+        let channels = here.channels();
         self.connections.connections.insert(connection, here);
+        // Before anything that its client does next: what a login implies is the oldest.
+        for channel in channels {
+            let conversation = Conversation::Channel(channel);
+            // One that names too many is in the first of them.
+            let _ = self.connections.enter(connection, &conversation, implied);
+        }
         let Some(presence) = self.node.directory.presence() else {
             return;
         };
@@ -121,16 +137,11 @@ impl State {
         let Some(here) = self.connections.connections.get(&connection) else {
             return;
         };
-        let (named, wants, user) = (here.named.clone(), here.wants, here.user);
-        let implied = named.is_none();
+        let (wants, user) = (here.wants, here.user);
         let mut entered = Vec::new();
-        for channel in named.unwrap_or_else(|| vec![ChannelName::ting()]) {
+        for channel in here.channels() {
             let conversation = Conversation::Channel(channel.clone());
-            if self
-                .connections
-                .enter(connection, &conversation, implied)
-                .is_ok()
-            {
+            if here.entered.iter().any(|(known, _)| *known == conversation) {
                 let target = Some(Target::Channel(channel));
                 let viewer = Viewer {
                     connection,
