@@ -5,6 +5,7 @@
 //! of time in the store, so they are unique whatever clocks say, and typing goes on while the
 //! store is away.
 
+use crate::locks::lock;
 use cluster_config::NodeName;
 use cql::{MessageId, Millis, Places, SLOTS, Slot, Store, StoreError};
 use std::sync::Mutex;
@@ -97,10 +98,7 @@ impl Clock {
     /// The next id, above now and above `above`.
     pub fn next_id(&self, above: MessageId) -> Result<MessageId, NoIds> {
         let now = self.now();
-        let mut reserved = self
-            .places
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut reserved = lock(&self.places);
         let until = reserved.until;
         reserved.places.next(now, above, until).ok_or(NoIds)
     }
@@ -165,17 +163,11 @@ impl Clock {
     }
 
     fn until(&self) -> Millis {
-        self.places
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
-            .until
+        lock(&self.places).until
     }
 
     fn reserve(&self, until: Millis) {
-        self.places
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
-            .until = until;
+        lock(&self.places).until = until;
     }
 }
 

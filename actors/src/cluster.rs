@@ -24,6 +24,7 @@ pub use links::{ClusterLinks, LinkError, Links};
 pub use peer::Wire;
 pub use peer::{Figures, PeerMessage};
 
+use crate::locks::read;
 use crate::node::Node;
 use crate::timeline::REMEMBERED;
 use cluster_config::{NodeName, Placement, Shard, Standing, View};
@@ -34,7 +35,7 @@ use ractor::{ActorRef, RpcReplyPort};
 use shards::Shards;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, OnceLock, RwLock};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -252,13 +253,4 @@ impl Node {
         let owns = self.cluster.map().placement.owner(shard) == Some(self.name());
         self.cluster.lease_holds() && (owns || self.cluster.shards.is_releasing(shard))
     }
-}
-
-fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
-    lock.read().unwrap_or_else(|poisoned| poisoned.into_inner())
-}
-
-fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
-    lock.write()
-        .unwrap_or_else(|poisoned| poisoned.into_inner())
 }

@@ -5,6 +5,7 @@
 
 use crate::channel::ChannelMessage;
 use crate::edge::{ConnectionId, Wants};
+use crate::locks::{lock, read, write};
 use crate::presence::PresenceMessage;
 use crate::relay::RelayMessage;
 use crate::session::SessionMessage;
@@ -103,10 +104,7 @@ impl<K: Eq + Hash + Clone, M: ractor::Message> Kind<K, M> {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<K, ActorRef<M>>> {
-        // Nothing can panic while it is held, and a map of actors is right at every moment.
-        self.actors
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
+        lock(&self.actors)
     }
 }
 
@@ -151,45 +149,31 @@ impl std::fmt::Debug for Directory {
 impl Directory {
     /// The noted rooms.
     pub fn rooms(&self) -> std::sync::MutexGuard<'_, HashMap<Conversation, HashSet<ConnectionId>>> {
-        self.rooms
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
+        lock(&self.rooms)
     }
 
     /// The connections that are logged in here, or about to be.
     pub fn connections(&self) -> std::sync::MutexGuard<'_, HashMap<ConnectionId, ConnectionOf>> {
-        self.connections
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
+        lock(&self.connections)
     }
 
     /// The privates of each person that this node owns and that are alive.
     pub fn privates(&self) -> std::sync::MutexGuard<'_, HashMap<UserId, HashSet<Conversation>>> {
-        self.privates
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
+        lock(&self.privates)
     }
 
     /// What this node owns and a sign-in typed by HTTP.
     pub fn typed_by(&self) -> std::sync::MutexGuard<'_, HashMap<SignInHash, HashSet<MessageId>>> {
-        self.typed_by
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
+        lock(&self.typed_by)
     }
 
     /// The presence actor.
     pub fn presence(&self) -> Option<ActorRef<PresenceMessage>> {
-        self.presence
-            .read()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
-            .clone()
+        read(&self.presence).clone()
     }
 
     /// A presence actor started.
     pub fn set_presence(&self, presence: ActorRef<PresenceMessage>) {
-        *self
-            .presence
-            .write()
-            .unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(presence);
+        *write(&self.presence) = Some(presence);
     }
 }

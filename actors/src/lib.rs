@@ -12,6 +12,7 @@ mod directory;
 pub mod edge;
 mod fanout;
 mod frame;
+mod locks;
 mod node;
 mod pace;
 mod people;

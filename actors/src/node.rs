@@ -5,6 +5,7 @@ use crate::clock::Clock;
 use crate::cluster::Cluster;
 use crate::directory::Directory;
 use crate::edge::Sockets;
+use crate::locks::{read, write};
 use crate::people::People;
 use crate::roster::Roster;
 use crate::settings::Limits;
@@ -12,7 +13,7 @@ use cluster_config::{NodeName, Shard};
 use cql::{Conversation, Store, StoreError};
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 /// The longest that the last attempt at the store may take; what a request has left after it was
@@ -36,7 +37,7 @@ pub struct Node {
     pub directory: Directory,
     pub cluster: Cluster,
     /// Who is online; written by the presence actor alone.
-    pub roster: RwLock<Roster>,
+    roster: RwLock<Roster>,
     pub people: People,
     store_away: AtomicBool,
     draining: AtomicBool,
@@ -162,9 +163,12 @@ impl Node {
     }
 
     /// The roster, to read.
-    pub fn roster(&self) -> std::sync::RwLockReadGuard<'_, Roster> {
-        self.roster
-            .read()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    pub fn roster(&self) -> RwLockReadGuard<'_, Roster> {
+        read(&self.roster)
+    }
+
+    /// The roster, to write: for presence alone.
+    pub fn roster_mut(&self) -> RwLockWriteGuard<'_, Roster> {
+        write(&self.roster)
     }
 }

@@ -311,11 +311,7 @@ impl State {
 
     fn login(&mut self, connection: ConnectionId, sign_in: &SignIn, wants: Wants) {
         let (first, people) = {
-            let mut roster = self
-                .node
-                .roster
-                .write()
-                .unwrap_or_else(|held| held.into_inner());
+            let mut roster = self.node.roster_mut();
             let first = roster.add(connection, sign_in.user, &sign_in.username, sign_in.hash);
             (first, roster.names())
         };
@@ -373,14 +369,7 @@ impl State {
                     .tell_if_there(conversation, leave);
             }
         }
-        let left = {
-            let mut roster = self
-                .node
-                .roster
-                .write()
-                .unwrap_or_else(|held| held.into_inner());
-            roster.remove(connection)
-        };
+        let left = self.node.roster_mut().remove(connection);
         if let Some(Here { sign_in, .. }) = here {
             self.went(sign_in);
             self.left(left, sign_in);

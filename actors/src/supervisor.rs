@@ -131,7 +131,7 @@ impl Node {
         {
             report("presence", error);
             start_presence(self, root).await?;
-            *self.roster.write().unwrap_or_else(|held| held.into_inner()) = Default::default();
+            *self.roster_mut() = Default::default();
             self.restart_connections(|_| true);
         } else {
             warn!(error = %error, "an actor that had left failed");

@@ -2,12 +2,13 @@
 
 use super::{Body, KeeperMessage, PeerMessage, Question, Reply, Wish, heard};
 use crate::channel::ChannelMessage;
+use crate::locks::lock;
 use crate::node::{ASK_TIMEOUT, Lives, Node};
 use cluster_config::NodeName;
 use cql::Conversation;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -250,10 +251,4 @@ fn give(message: ChannelMessage, reply: Reply) {
         // Dropped with its reply port: not answered.
         _ => {}
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .unwrap_or_else(|poisoned| poisoned.into_inner())
 }

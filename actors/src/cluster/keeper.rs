@@ -3,10 +3,11 @@
 //!
 //! The rules are all in [`Membership`]; this adds the time, the store and the links.
 
+use super::Word;
 use super::envelope::Received;
 use super::links::Links;
 use super::peer::{self, Figures, Peer, PeerMessage, Wire};
-use super::{Word, write};
+use crate::locks::write;
 use crate::node::Node;
 use cluster_config::{Answer, Ask, Membership, NodeName, Standing, View};
 use cql::{MemberRows, Members, Millis, Swapped};

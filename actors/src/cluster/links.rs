@@ -10,6 +10,7 @@ use super::certificate::{Certificate, fingerprint, name as tls_name};
 use super::gate::{GATES, Gate};
 use super::keeper::KeeperMessage;
 use super::peer::Wire;
+use crate::locks::lock;
 use crate::node::Node;
 use async_trait::async_trait;
 use cluster_config::{Fingerprint, Member, NodeName};
@@ -129,11 +130,7 @@ impl Links for ClusterLinks {
             subscription,
         };
         server.cast(subscribe).map_err(|error| carrier(&error))?;
-        let listener = self
-            .listener
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
-            .take();
+        let listener = lock(&self.listener).take();
         if let Some(listener) = listener {
             let accept = accept(
                 listener,

@@ -1,7 +1,8 @@
 //! What a change of the view, or of the links, means for the actors of this node.
 
-use super::{Body, Map, PeerMessage, Word, write};
+use super::{Body, Map, PeerMessage, Word};
 use crate::channel::ChannelMessage;
+use crate::locks::write;
 use crate::node::{Lives, Node};
 use crate::presence::PresenceMessage;
 use crate::relay::RelayMessage;

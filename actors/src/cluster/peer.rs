@@ -8,7 +8,8 @@
 //! sides start again from snapshots.
 
 use super::envelope::{self, Received};
-use super::{Body, Envelope, KeeperMessage, Word, gate::GATES, write};
+use super::{Body, Envelope, KeeperMessage, Word, gate::GATES};
+use crate::locks::write;
 use crate::node::Node;
 use crate::traces;
 use cluster_config::{NodeName, Shard};

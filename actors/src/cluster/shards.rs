@@ -2,11 +2,12 @@
 //! with it, and until when that one's writes may still arrive.
 
 use crate::channel::ChannelMessage;
+use crate::locks::lock;
 use crate::node::STORE_TIMEOUT;
 use cluster_config::{LEASE, NodeName, Shard};
 use cql::Conversation;
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::Mutex;
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -192,12 +193,6 @@ impl Shards {
             finished.await;
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 #[cfg(test)]

@@ -114,14 +114,7 @@ impl State {
         if self.node.cluster.map().view.member(node).is_none() {
             return;
         }
-        let first = {
-            let mut roster = self
-                .node
-                .roster
-                .write()
-                .unwrap_or_else(|held| held.into_inner());
-            roster.join_elsewhere(node, online)
-        };
+        let first = self.node.roster_mut().join_elsewhere(node, online);
         if first {
             self.tell_joined(&online.username);
         }
@@ -130,14 +123,7 @@ impl State {
     }
 
     pub(super) fn parted_elsewhere(&mut self, node: NodeName, sign_in: SignInHash) {
-        let left = {
-            let mut roster = self
-                .node
-                .roster
-                .write()
-                .unwrap_or_else(|held| held.into_inner());
-            roster.part_elsewhere(node, sign_in)
-        };
+        let left = self.node.roster_mut().part_elsewhere(node, sign_in);
         self.left(left, sign_in);
     }
 
