@@ -31,6 +31,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tracing::debug;
 use viewers::Viewers;
@@ -46,6 +47,16 @@ const RELOAD_AFTER: Duration = Duration::from_secs(1);
 
 /// Says that something is done, to whoever waits for it.
 pub type Answer = Box<dyn FnOnce() + Send>;
+
+/// An answer, and what receives it; nothing is received if it is dropped.
+pub fn awaited() -> (Answer, oneshot::Receiver<()>) {
+    let (done, seen) = oneshot::channel();
+    let answer = move || {
+        // Whoever waited may have had enough.
+        let _ = done.send(());
+    };
+    (Box::new(answer), seen)
+}
 
 /// Somebody begins a message, as its owner needs it.
 #[derive(Debug, Clone, Serialize, Deserialize)]

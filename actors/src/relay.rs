@@ -181,22 +181,21 @@ impl Actor for Relay {
 
 impl State {
     fn take(&mut self, message: RelayMessage) {
-        let state = self;
         match message {
-            RelayMessage::Enter { viewer, reply } => state.enter(viewer, reply),
-            RelayMessage::Leave { connection } => state.leave(connection),
-            RelayMessage::Keep => state.used_at = Instant::now(),
-            RelayMessage::Frame(frame) => state.frame(frame),
-            RelayMessage::Snapshot(snapshot) => state.snapshot(snapshot),
-            RelayMessage::Show(snapshot) => state.show(snapshot),
-            RelayMessage::Gap => state.ask_for_snapshot(),
-            RelayMessage::People => state.people(),
+            RelayMessage::Enter { viewer, reply } => self.enter(viewer, reply),
+            RelayMessage::Leave { connection } => self.leave(connection),
+            RelayMessage::Keep => self.used_at = Instant::now(),
+            RelayMessage::Frame(frame) => self.frame(frame),
+            RelayMessage::Snapshot(snapshot) => self.snapshot(snapshot),
+            RelayMessage::Show(snapshot) => self.show(snapshot),
+            RelayMessage::Gap => self.ask_for_snapshot(),
+            RelayMessage::People => self.people(),
             RelayMessage::OwnerChanged => {
-                state.announce();
-                state.ask_for_snapshot();
+                self.announce();
+                self.ask_for_snapshot();
             }
-            RelayMessage::Due(Due::Renew) => state.renew(),
-            RelayMessage::Due(Due::Tick) => state.tick(),
+            RelayMessage::Due(Due::Renew) => self.renew(),
+            RelayMessage::Due(Due::Tick) => self.tick(),
             #[cfg(test)]
             RelayMessage::Break => panic!("broken on purpose"),
         }

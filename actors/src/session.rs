@@ -5,7 +5,7 @@
 
 mod connections;
 
-use crate::channel::{Beginning, ChannelMessage};
+use crate::channel::{Beginning, ChannelMessage, awaited};
 use crate::cluster::Word;
 use crate::edge::ConnectionId;
 use crate::frame::Belongs;
@@ -477,10 +477,7 @@ impl State {
         by: Belongs,
         conversation: &Conversation,
     ) -> tokio::sync::oneshot::Receiver<()> {
-        let (done, seen) = tokio::sync::oneshot::channel();
-        let answer = Box::new(move || {
-            let _ = done.send(());
-        });
+        let (answer, seen) = awaited();
         let message = ChannelMessage::Abandon {
             id,
             by,

@@ -2,12 +2,13 @@
 //! has everywhere.
 
 use super::{Question, Reply};
+use crate::channel::awaited;
 use crate::frame::Belongs;
 use crate::node::{CONFIRM_TIMEOUT, Node};
 use crate::session::SessionMessage;
 use crate::typing_message::{TypingMessageMessage, Whereabouts};
 use cql::{ChannelName, MessageId, SignInHash};
-use ractor::concurrency::oneshot;
+use ractor::concurrency::{OneshotReceiver, oneshot};
 use std::future::Future;
 
 impl Node {
@@ -46,12 +47,10 @@ impl Node {
     ) -> impl Future<Output = ()> + Send + use<> {
         let typed = self.directory.typed_by().get(&hash).cloned();
         let erased = typed.into_iter().flatten().map(|id| {
-            let (done, seen) = tokio::sync::oneshot::channel();
+            let (answer, seen) = awaited();
             let abandoned = TypingMessageMessage::Abandoned {
                 by: Belongs::SignIn(hash),
-                answer: Some(Box::new(move || {
-                    let _ = done.send(());
-                })),
+                answer: Some(answer),
             };
             let typing_messages = &self.directory.typing_messages;
             let _ = typing_messages.tell_if_there(&id, abandoned);
@@ -75,15 +74,8 @@ impl Node {
     /// Ends a sign-in's session on this node; done when its sockets are, or after a second.
     pub fn end_session_here(&self, hash: SignInHash) -> impl Future<Output = ()> + Send + use<> {
         let (reply, ended) = oneshot();
-        let end = SessionMessage::End {
-            reply: reply.into(),
-        };
-        let told = self.directory.sessions.tell_if_there(&hash, end).is_ok();
-        async move {
-            if told {
-                let _ = tokio::time::timeout(CONFIRM_TIMEOUT * 2, ended).await;
-            }
-        }
+        let reply = reply.into();
+        self.session_does(hash, SessionMessage::End { reply }, ended)
     }
 
     /// A sign-in's connections on this node that named no channels enter this one; done when
@@ -94,15 +86,22 @@ impl Node {
         channel: ChannelName,
     ) -> impl Future<Output = ()> + Send + use<> {
         let (reply, entered) = oneshot();
-        let enter = SessionMessage::EnterImplicitly {
-            channel,
-            reply: reply.into(),
-        };
-        let told = self.directory.sessions.tell_if_there(&hash, enter).is_ok();
-        async move {
-            if told {
-                let _ = tokio::time::timeout(CONFIRM_TIMEOUT * 2, entered).await;
-            }
+        let reply = reply.into();
+        let enter = SessionMessage::EnterImplicitly { channel, reply };
+        self.session_does(hash, enter, entered)
+    }
+
+    /// Asks a sign-in's session on this node, if there is one, and gives it a second.
+    fn session_does(
+        &self,
+        hash: SignInHash,
+        what: SessionMessage,
+        done: OneshotReceiver<()>,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        // Dropped with its reply port if there is none: then nothing is waited for.
+        let _ = self.directory.sessions.tell_if_there(&hash, what);
+        async {
+            let _ = tokio::time::timeout(CONFIRM_TIMEOUT * 2, done).await;
         }
     }
 }

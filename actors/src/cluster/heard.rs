@@ -1,7 +1,7 @@
 //! What another node says, brought to the actors of this one.
 
 use super::{Body, Envelope, KeeperMessage, PeerMessage, Question, Reply, Wish, Word};
-use crate::channel::ChannelMessage;
+use crate::channel::{ChannelMessage, awaited};
 use crate::frame::End;
 use crate::node::{Lives, Node};
 use crate::presence::PresenceMessage;
@@ -9,7 +9,7 @@ use crate::relay::RelayMessage;
 use crate::traces;
 use cluster_config::NodeName;
 use cql::{Conversation, MessageId};
-use ractor::concurrency::oneshot;
+use ractor::concurrency::{OneshotReceiver, oneshot};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -179,19 +179,11 @@ impl Node {
                 });
             }
             Question::AbandonSignIn { hash } => {
-                let erased = self.abandon_sign_in_here(hash);
-                self.reply_with(from, id, within, async {
-                    erased.await;
-                    Some(Reply::Done)
-                });
+                self.reply_done(from, id, within, self.abandon_sign_in_here(hash));
             }
             Question::EndSignIn { hash } => {
                 self.forget_sign_in(hash);
-                let ended = self.end_session_here(hash);
-                self.reply_with(from, id, within, async move {
-                    ended.await;
-                    Some(Reply::Done)
-                });
+                self.reply_done(from, id, within, self.end_session_here(hash));
             }
             Question::ForgetName { username } => {
                 self.forget_name(&username);
@@ -203,11 +195,7 @@ impl Node {
                 self.reply(from, id, Reply::Done);
             }
             Question::EnterImplicitly { hash, channel } => {
-                let entered = self.enter_here(hash, channel);
-                self.reply_with(from, id, within, async move {
-                    entered.await;
-                    Some(Reply::Done)
-                });
+                self.reply_done(from, id, within, self.enter_here(hash, channel));
             }
         }
     }
@@ -229,9 +217,7 @@ impl Node {
                 let (reply, answered) = oneshot();
                 let reply = reply.into();
                 self.tell_channel(conversation, ChannelMessage::Post { post, since, reply });
-                self.reply_with(from, id, within, async {
-                    answered.await.ok().map(Reply::Posted)
-                });
+                self.carry_back(from, id, within, answered, Reply::Posted);
             }
             Wish::Stroke {
                 id: message,
@@ -241,9 +227,7 @@ impl Node {
             } => {
                 let (reply, answered) = oneshot();
                 self.stroke(conversation, message, stroke, claim, since, reply.into());
-                self.reply_with(from, id, within, async {
-                    answered.await.ok().map(Reply::Patched)
-                });
+                self.carry_back(from, id, within, answered, Reply::Patched);
             }
             Wish::Delete { id: message } => {
                 let (reply, answered) = oneshot();
@@ -252,9 +236,7 @@ impl Node {
                     reply: reply.into(),
                 };
                 self.tell_channel(conversation, delete);
-                self.reply_with(from, id, within, async {
-                    answered.await.ok().map(Reply::Deleted)
-                });
+                self.carry_back(from, id, within, answered, Reply::Deleted);
             }
             Wish::History { range } => {
                 let (reply, answered) = oneshot();
@@ -263,18 +245,14 @@ impl Node {
                     reply: reply.into(),
                 };
                 self.tell_channel(conversation, history);
-                self.reply_with(from, id, within, async {
-                    answered.await.ok().map(Reply::History)
-                });
+                self.carry_back(from, id, within, answered, Reply::History);
             }
             Wish::Abandon { id: message, by } => {
-                let (done, seen) = tokio::sync::oneshot::channel();
+                let (answer, seen) = awaited();
                 let abandon = ChannelMessage::Abandon {
                     id: message,
                     by,
-                    answer: Some(Box::new(move || {
-                        let _ = done.send(());
-                    })),
+                    answer: Some(answer),
                 };
                 self.tell_channel(conversation, abandon);
                 self.reply_with(from, id, within, async {
@@ -290,6 +268,37 @@ impl Node {
         if let Some(peer) = self.cluster.peer(to) {
             let _ = peer.cast(PeerMessage::say(Body::Answer { id, reply }));
         }
+    }
+
+    /// Replies with what an actor of this node answers.
+    fn carry_back<T: Send + 'static>(
+        self: &Arc<Self>,
+        to: NodeName,
+        id: u64,
+        within: Duration,
+        answered: OneshotReceiver<T>,
+        reply: fn(T) -> Reply,
+    ) {
+        self.reply_with(
+            to,
+            id,
+            within,
+            async move { answered.await.ok().map(reply) },
+        );
+    }
+
+    /// Replies when something is done.
+    fn reply_done(
+        self: &Arc<Self>,
+        to: NodeName,
+        id: u64,
+        within: Duration,
+        done: impl Future<Output = ()> + Send + 'static,
+    ) {
+        self.reply_with(to, id, within, async {
+            done.await;
+            Some(Reply::Done)
+        });
     }
 
     fn reply_with(

@@ -134,7 +134,7 @@ impl Actor for Keeper {
     ) -> Result<(), ActorProcessingErr> {
         let at = state.node.cluster.at();
         match message {
-            KeeperMessage::Step => {}
+            KeeperMessage::Step => state.node.cluster.waiting.expire(Instant::now()),
             KeeperMessage::Answered { answer } => state.answered(at, answer),
             KeeperMessage::Newer { version } => state.membership.told(version),
             KeeperMessage::Shown { view } => state.membership.shown(view),
@@ -168,7 +168,6 @@ impl Actor for Keeper {
 impl State {
     /// Everything that follows from what is known now.
     fn go_on(&mut self) {
-        self.node.cluster.waiting.expire(Instant::now());
         self.follow();
         self.membership.links(self.reached.clone());
         self.membership.now(self.node.clock.now());
@@ -303,7 +302,7 @@ impl State {
         self.reached.insert(name);
         if let Some(before) = self.node.add_peer(name, actor, figures) {
             let _ = before.cast(PeerMessage::End);
-            self.node.link_down(name);
+            self.node.lost_answers_of(name);
         }
         info!(peer = %name, "link");
         self.node.link_up(name);
@@ -348,7 +347,7 @@ impl State {
         if let Some(peer) = self.node.remove_peer(name) {
             let _ = peer.cast(PeerMessage::End);
         }
-        self.node.link_down(name);
+        self.node.lost_answers_of(name);
     }
 
     /// Dials every member that there is no link with and that is to be dialled from here.

@@ -50,7 +50,7 @@ impl Node {
             }
         }
         self.retry_parked();
-        self.give_up_waiting(false);
+        self.give_up_waiting();
         for peer in self.cluster.linked() {
             if let Some(peer) = self.cluster.peer(peer) {
                 let _ = peer.cast(PeerMessage::NewView);
@@ -120,8 +120,8 @@ impl Node {
     }
 
     /// Serves without last owners that had their time, and looks again when the next one had.
-    pub(super) fn give_up_waiting(self: &Arc<Self>, all: bool) {
-        let (held, next) = self.cluster.shards.give_up(Instant::now(), all);
+    fn give_up_waiting(self: &Arc<Self>) {
+        let (held, next) = self.cluster.shards.give_up(Instant::now());
         for (conversation, message) in held {
             self.tell_channel(&conversation, message);
         }
@@ -129,7 +129,7 @@ impl Node {
             let node = self.clone();
             tokio::spawn(async move {
                 tokio::time::sleep_until(next).await;
-                node.give_up_waiting(false);
+                node.give_up_waiting();
             });
         }
     }
@@ -141,11 +141,6 @@ impl Node {
         if let Some(presence) = self.directory.presence() {
             let _ = presence.cast(PresenceMessage::LinkUp { node: peer });
         }
-    }
-
-    /// A link with a member has ended.
-    pub(super) fn link_down(self: &Arc<Self>, peer: NodeName) {
-        self.lost_answers_of(peer);
     }
 
     /// A member is in the view no more: what hung on its sockets ends.

@@ -111,14 +111,14 @@ impl Shards {
         held
     }
 
-    /// Waits no longer for last owners that had their time, or that `has_gone`. Gives what
-    /// waited, and when to look again.
-    pub fn give_up(&self, now: Instant, all: bool) -> (Held, Option<Instant>) {
+    /// Waits no longer for last owners that had their time. Gives what waited, and when to look
+    /// again.
+    pub fn give_up(&self, now: Instant) -> (Held, Option<Instant>) {
         let mut gone = Vec::new();
         let mut next: Option<Instant> = None;
         for own in lock(&self.own).values_mut() {
             match &own.held {
-                Some((until, _)) if *until <= now || all => {
+                Some((until, _)) if *until <= now => {
                     own.owed_until = Some(now + OWED);
                     gone.extend(own.held.take().into_iter().flat_map(|(_, held)| held));
                 }

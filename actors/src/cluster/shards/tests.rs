@@ -66,10 +66,10 @@ async fn an_owner_that_takes_too_long_counts_as_gone() {
     let (shards, now) = (Shards::default(), Instant::now());
     shards.gained(shard(), true, now);
     assert!(shards.pass(shard(), &ting(), word(1)).is_none());
-    let (held, next) = shards.give_up(now, false);
+    let (held, next) = shards.give_up(now);
     assert!(held.is_empty());
     let next = next.unwrap();
-    let (held, next) = shards.give_up(next, false);
+    let (held, next) = shards.give_up(next);
     assert_eq!(counts(&held), [1]);
     assert_eq!(next, None);
     assert!(shards.owed_until(shard(), now).is_some());
