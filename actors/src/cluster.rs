@@ -251,6 +251,7 @@ impl Node {
     pub fn may_acknowledge(&self, conversation: &Conversation) -> bool {
         let shard = Shard::of(&conversation.key());
         let owns = self.cluster.map().placement.owner(shard) == Some(self.name());
-        self.cluster.lease_holds() && (owns || self.cluster.shards.is_releasing(shard))
+        self.cluster.lease_holds()
+            && (owns || self.cluster.shards.is_releasing(shard, Instant::now()))
     }
 }

@@ -54,7 +54,12 @@ impl State {
     /// for itself is of no use any more.
     pub(super) fn hand_on(&self, message: ChannelMessage) {
         match message {
-            ChannelMessage::Due(_) | ChannelMessage::Answered(_) | ChannelMessage::Release => {}
+            ChannelMessage::Due(_) | ChannelMessage::Answered(_) => {}
+            // It left because nobody needed it, and has nothing to finish.
+            ChannelMessage::Release if self.outgoing.is_idle() => {
+                self.node.finished_with(&self.conversation);
+            }
+            ChannelMessage::Release => {}
             message => self.node.tell_channel(&self.conversation, message),
         }
     }

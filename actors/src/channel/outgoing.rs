@@ -38,6 +38,11 @@ impl Outgoing {
         UnderWay(self.clone())
     }
 
+    /// Whether nothing is on its way.
+    pub fn is_idle(&self) -> bool {
+        *self.under_way.borrow() == 0
+    }
+
     /// Waits until nothing is on its way.
     pub async fn arrived(&self) {
         // The sender lives in this value.

@@ -63,6 +63,7 @@ impl Node {
         if lost.is_empty() {
             return;
         }
+        let now = Instant::now();
         let mut left: HashMap<Shard, HashSet<Conversation>> = HashMap::new();
         let channels = self.directory.channels.all();
         let theirs: Vec<_> = channels
@@ -77,12 +78,17 @@ impl Node {
         for shard in lost {
             let to = map.placement.owner(*shard);
             let left = left.remove(shard).unwrap_or_default();
-            for (conversation, message) in self.cluster.shards.lost(*shard, to, left) {
+            for (conversation, message) in self.cluster.shards.lost(*shard, to, left, now) {
                 self.tell_channel(&conversation, message);
             }
         }
-        for (_, channel) in theirs {
-            let _ = channel.cast(ChannelMessage::Release);
+        for (conversation, channel) in theirs {
+            // One that has just ended has finished.
+            if channel.cast(ChannelMessage::Release).is_err() {
+                self.cluster
+                    .shards
+                    .finished_with(shard_of(&conversation), &conversation);
+            }
         }
         self.tell_released();
     }

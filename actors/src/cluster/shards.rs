@@ -15,6 +15,10 @@ use tokio::time::Instant;
 /// How long a new owner waits to be told that the old one has finished.
 const RELEASED_WITHIN: Duration = Duration::from_secs(1);
 
+/// How long this node may take to finish with a shard: a conversation that never says that it has
+/// would else be acknowledged for ever.
+const FINISHED_WITHIN: Duration = STORE_TIMEOUT.saturating_mul(2);
+
 /// After an owner went without a word, its acknowledged writes are in the store when its lease
 /// has ended, and the last that it had begun when the store's time limit is over, too.
 const OWED: Duration = LEASE
@@ -43,6 +47,7 @@ struct Own {
 
 struct Releasing {
     to: Option<NodeName>,
+    until: Instant,
     owed_until: Option<Instant>,
     left: HashSet<Conversation>,
 }
@@ -139,10 +144,17 @@ impl Shards {
 
     /// Another node owns a shard from now on; `left` are its conversations that have something
     /// to finish here. Gives what waited, to be said to the new owner.
-    pub fn lost(&self, shard: Shard, to: Option<NodeName>, left: HashSet<Conversation>) -> Held {
+    pub fn lost(
+        &self,
+        shard: Shard,
+        to: Option<NodeName>,
+        left: HashSet<Conversation>,
+        now: Instant,
+    ) -> Held {
         let own = lock(&self.own).remove(&shard).unwrap_or_default();
         let releasing = Releasing {
             to,
+            until: now + FINISHED_WITHIN,
             owed_until: own.owed_until,
             left,
         };
@@ -151,8 +163,11 @@ impl Shards {
     }
 
     /// Whether this node finishes what it began in a shard.
-    pub fn is_releasing(&self, shard: Shard) -> bool {
-        lock(&self.releasing).contains_key(&shard)
+    pub fn is_releasing(&self, shard: Shard, now: Instant) -> bool {
+        let releasing = lock(&self.releasing);
+        releasing
+            .get(&shard)
+            .is_some_and(|releasing| releasing.until > now)
     }
 
     /// A conversation has nothing to finish here any more.
@@ -167,7 +182,8 @@ impl Shards {
         let mut finished = Vec::new();
         lock(&self.releasing).retain(|shard, releasing| {
             if !releasing.left.is_empty() {
-                return true;
+                // Who has it now has waited for less long, and reads once more.
+                return releasing.until > now;
             }
             let owed = releasing
                 .owed_until

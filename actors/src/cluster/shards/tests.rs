@@ -85,9 +85,9 @@ async fn an_owner_that_takes_too_long_counts_as_gone() {
 async fn what_is_owed_is_handed_on() {
     let (shards, now) = (Shards::default(), Instant::now());
     shards.gained(shard(), false, now);
-    let held = shards.lost(shard(), Some(OTHER), HashSet::from([ting()]));
+    let held = shards.lost(shard(), Some(OTHER), HashSet::from([ting()]), now);
     assert!(held.is_empty());
-    assert!(shards.is_releasing(shard()));
+    assert!(shards.is_releasing(shard(), now));
     assert!(
         shards.take_finished(now).is_empty(),
         "a conversation is being finished"
@@ -98,7 +98,7 @@ async fn what_is_owed_is_handed_on() {
     assert_eq!(finished.len(), 1);
     assert_eq!((finished[0].shard, finished[0].to), (shard(), OTHER));
     assert!(finished[0].owed >= LEASE - Duration::from_secs(2));
-    assert!(!shards.is_releasing(shard()));
+    assert!(!shards.is_releasing(shard(), later));
     shards.released_all().await;
 }
 
@@ -107,10 +107,27 @@ async fn what_waited_for_a_shard_goes_with_it() {
     let (shards, now) = (Shards::default(), Instant::now());
     shards.gained(shard(), true, now);
     assert!(shards.pass(shard(), &ting(), word(1)).is_none());
-    let held = shards.lost(shard(), None, HashSet::new());
+    let held = shards.lost(shard(), None, HashSet::new(), now);
     assert_eq!(counts(&held), [1]);
     assert!(
         shards.take_finished(now).is_empty(),
         "there is nobody to tell"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_conversation_that_never_finishes_is_not_acknowledged_for_ever() {
+    let (shards, now) = (Shards::default(), Instant::now());
+    shards.gained(shard(), false, now);
+    shards.lost(shard(), Some(OTHER), HashSet::from([ting()]), now);
+    let in_time = now + FINISHED_WITHIN - Duration::from_millis(1);
+    assert!(shards.is_releasing(shard(), in_time));
+    assert!(shards.take_finished(in_time).is_empty());
+    let later = now + FINISHED_WITHIN;
+    assert!(!shards.is_releasing(shard(), later));
+    assert!(
+        shards.take_finished(later).is_empty(),
+        "nobody is told that it finished"
+    );
+    shards.released_all().await;
 }
