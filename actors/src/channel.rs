@@ -5,6 +5,7 @@
 //! changes are gathered for one [`TICK`] and leave as one frame to each watching node
 //! (`viewers`), messages begin and come back (`typing`), and history is read (`history`).
 
+mod beginning;
 mod history;
 mod leaving;
 mod outgoing;

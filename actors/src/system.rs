@@ -1,11 +1,12 @@
 //! The way in: what the edge may ask of the actors, wherever they live.
 
+mod life;
+mod status;
+
 use crate::channel::{Beginning, ChannelMessage};
-use crate::claim::ClaimKey;
-use crate::clock::Clock;
-use crate::cluster::{Cluster, KeeperMessage, LinkError, Links, Question};
+use crate::cluster::{LinkError, Links, Question};
 use crate::directory::ConnectionOf;
-use crate::edge::{ConnectionId, Event, Kill, Sockets, Wants};
+use crate::edge::{ConnectionId, Sockets};
 use crate::frame::Belongs;
 use crate::node::{CONFIRM_TIMEOUT, Node};
 use crate::relay::RelayMessage;
@@ -15,33 +16,15 @@ use crate::requests::{
 };
 use crate::session::{SessionMessage, answer_of};
 use crate::settings::Limits;
-use crate::supervisor::Supervisor;
 use crate::typing_message::{By, Stroke, Whereabouts};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use cluster_config::{ENVELOPES, Member, MemberState, Membership, NodeName, Shard, Standing};
 use cql::{
     ChannelName, Conversation, MessageId, Millis, Placed, Range, SessionToken, SignIn, SignInHash,
     Store, StoreError, UserId, Username,
 };
+use ractor::RpcReplyPort;
 use ractor::concurrency::{OneshotReceiver, oneshot};
-use ractor::{Actor, RpcReplyPort};
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
-
-/// Pause between attempts to reach a store that is away at start.
-const STORE_RETRY: Duration = Duration::from_secs(1);
-
-/// Connections that were told to go are ended this much later.
-const FAREWELL: Duration = Duration::from_millis(300);
-
-/// How long handing over may take: a change of the view, and the writes on their way.
-const HANDED_OVER_WITHIN: Duration = Duration::from_secs(5);
-
-/// How long taking the own row out of the view may take; others do it else.
-const LEFT_WITHIN: Duration = Duration::from_secs(2);
 
 /// What a node's actors start with.
 #[derive(Debug)]
@@ -91,81 +74,6 @@ pub struct System {
 }
 
 impl System {
-    /// Takes a slot and starts. Waits for a store that is away, saying so once in the log; an
-    /// error is one that waiting does not mend.
-    pub async fn start(start: Start) -> Result<System, StartError> {
-        let Start {
-            store,
-            sockets,
-            limits,
-            links,
-        } = start;
-        let (clock, claims) = wait_for_store(&*store).await?;
-        let is_shared = store.members().is_some();
-        if links.is_some() && !is_shared {
-            return Err(StartError::NotShared);
-        }
-        let cluster = if is_shared {
-            Cluster::shared()
-        } else {
-            Cluster::alone(clock.name())
-        };
-        let node = Arc::new(Node::new(store, sockets, limits, clock, claims, cluster));
-        let started = Supervisor::spawn(None, Supervisor, node.clone()).await;
-        let (root, _) = started.map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        // Nobody else has seen this node yet, so it is not set.
-        let _ = node.directory.system.set(root);
-        let system = System { node };
-        if is_shared {
-            system.join(links).await?;
-        }
-        Ok(system)
-    }
-
-    /// Becomes a member; done when this node owns its share.
-    async fn join(&self, links: Option<Arc<dyn Links>>) -> Result<(), StartError> {
-        let node = &self.node;
-        let mut member = Member::new(node.name(), MemberState::Joining);
-        member.release = env!("CARGO_PKG_VERSION").to_owned();
-        member.envelope = *ENVELOPES.end();
-        if let Some(links) = &links {
-            member.address = links.address();
-            member.fingerprint = links.fingerprint();
-            let cookie = node.store.cluster_key("links", rand::random()).await?;
-            links.start(node, URL_SAFE_NO_PAD.encode(cookie)).await?;
-        }
-        let mut standing = node.cluster.standing();
-        let membership = Membership::new(member, ENVELOPES);
-        node.start_keeper(membership, links).await?;
-        // The sender lives in the node.
-        let _ = standing
-            .wait_for(|standing| !matches!(standing, Standing::Joining))
-            .await;
-        let standing = standing.borrow().clone();
-        match standing {
-            Standing::Refused(why) => Err(StartError::Refused(why)),
-            _ => Ok(()),
-        }
-    }
-
-    /// Waits until this node is put out of the cluster: it may not serve any more, and comes
-    /// back under a new name.
-    pub async fn put_out(&self) {
-        self.node.cluster.put_out().await;
-    }
-
-    /// Whether this node may acknowledge, or no other one may either, as far as their pings say.
-    pub fn is_of_use(&self) -> bool {
-        let cluster = &self.node.cluster;
-        let others = || cluster.figures();
-        let another = || {
-            others()
-                .iter()
-                .any(|(_, link)| link.lease.load(Ordering::Relaxed))
-        };
-        cluster.lease_holds() || !another()
-    }
-
     /// What its actors share, for their tests.
     #[cfg(test)]
     pub(crate) fn node(&self) -> &Arc<Node> {
@@ -500,156 +408,6 @@ impl System {
         self.node.tell_channel(conversation, history);
         answer_of(answered).await?
     }
-
-    /// Whether the store answered when it was last asked.
-    pub fn store_health(&self) -> StoreHealth {
-        if self.node.store_is_away() {
-            StoreHealth::Away
-        } else {
-            StoreHealth::Reached
-        }
-    }
-
-    /// Which node owns a conversation, by the view that this one acts by.
-    pub fn owner(&self, conversation: &Conversation) -> Option<String> {
-        let map = self.node.cluster.map();
-        let owner = map.placement.owner(Shard::of(&conversation.key()));
-        owner.map(|owner| owner.to_string())
-    }
-
-    /// The members, owners and counts that `/cluster` shows.
-    pub async fn status(&self) -> serde_json::Value {
-        let (node, directory) = (&self.node, &self.node.directory);
-        let (people, connections) = node.roster().counts();
-        let map = node.cluster.map();
-        let mut view = node.cluster.latest();
-        if view.members.is_empty() {
-            view = map.view.clone();
-        }
-        let members: Vec<serde_json::Value> = view
-            .members
-            .iter()
-            .map(|member| {
-                let owned = Shard::all()
-                    .filter(|shard| map.placement.owner(*shard) == Some(member.name))
-                    .count();
-                let reaches: Vec<String> = member.reaches.iter().map(NodeName::to_string).collect();
-                let going = node.is_draining() && member.name == node.name();
-                let state = if going {
-                    MemberState::Draining
-                } else {
-                    member.state
-                };
-                serde_json::json!({
-                    "name": member.name.to_string(),
-                    "state": state,
-                    "address": member.address,
-                    "release": member.release,
-                    "renewals": member.renewals,
-                    "reaches": reaches,
-                    "shards": owned,
-                })
-            })
-            .collect();
-        let links: Vec<serde_json::Value> = node
-            .cluster
-            .figures()
-            .into_iter()
-            .map(|(name, figures)| {
-                serde_json::json!({
-                    "peer": name.to_string(),
-                    "round_trip_us": figures.round_trip_us.load(Ordering::Relaxed),
-                    "unacknowledged_bytes": figures.unacknowledged.load(Ordering::Relaxed),
-                    "frames_dropped": figures.dropped.load(Ordering::Relaxed),
-                })
-            })
-            .collect();
-        serde_json::json!({
-            "version": map.view.version,
-            "node": node.name().to_string(),
-            "lease": node.cluster.lease_holds(),
-            "members": members,
-            "links": links,
-            "waiting": node.cluster.waiting.count(),
-            "conversations": directory.channels.count(),
-            "typing_messages": directory.typing_messages.count(),
-            "relays": directory.relays.count(),
-            "sessions": directory.sessions.count(),
-            "people_online": people,
-            "connections": connections,
-        })
-    }
-
-    /// Tells connections to go, spread over `spread`, then ends those that stay; answers when
-    /// none is left or the time is over. New logins are refused meanwhile.
-    pub async fn drain(&self, spread: Duration) {
-        self.hand_over().await;
-        let connections: Vec<(ConnectionId, Wants)> = {
-            let connections = self.node.directory.connections();
-            self.node.set_draining();
-            connections
-                .iter()
-                .map(|(id, known)| (*id, known.wants))
-                .collect()
-        };
-        let farewells = connections.into_iter().map(|(connection, wants)| {
-            let after = spread.mul_f64(rand::random());
-            let sockets = self.node.sockets.clone();
-            async move {
-                if wants.resume {
-                    sockets.emit(connection, &[sockets.encode(Event::Drain { after })]);
-                }
-                tokio::time::sleep(after + FAREWELL).await;
-                sockets.kill(connection, Kill::Draining);
-            }
-        });
-        futures::future::join_all(farewells).await;
-        let _ = tokio::time::timeout(CONFIRM_TIMEOUT * 2, async {
-            while self.node.roster().counts().1 > 0 {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        })
-        .await;
-    }
-
-    /// Has other members own what this node owns, while it still serves; waits until it has
-    /// finished with it.
-    async fn hand_over(&self) {
-        let Some(reply) = self
-            .node
-            .cluster
-            .ask_keeper(|reply| KeeperMessage::Drain { reply })
-        else {
-            return;
-        };
-        let began = tokio::time::Instant::now();
-        let in_view = tokio::time::timeout(HANDED_OVER_WITHIN, reply)
-            .await
-            .is_ok();
-        let _ =
-            tokio::time::timeout(HANDED_OVER_WITHIN, self.node.cluster.shards.released_all()).await;
-        let took = began.elapsed().as_millis() as u64;
-        tracing::info!(in_view, took_ms = took, "handed over");
-    }
-
-    /// Finishes what is under way, gives back the slot and ends the actors.
-    pub async fn stop(&self) {
-        let _ = tokio::time::timeout(crate::node::STORE_TIMEOUT, self.node.written()).await;
-        if let Some(left) = self
-            .node
-            .cluster
-            .ask_keeper(|reply| KeeperMessage::Leave { reply })
-        {
-            let _ = tokio::time::timeout(LEFT_WITHIN, left).await;
-        }
-        let given_back = self.node.clock.give_back(&*self.node.store);
-        if let Err(error) = self.node.ask_store(given_back).await {
-            tracing::debug!(error = %error, "the slot was not given back");
-        }
-        if let Some(root) = self.node.directory.system.get() {
-            root.stop(None);
-        }
-    }
 }
 
 /// The answer of a connection's session.
@@ -660,27 +418,4 @@ async fn entered(asked: Option<OneshotReceiver<Result<(), EnterError>>>) -> Resu
 /// The answer to a question that may be refused.
 async fn flat<T>(answered: OneshotReceiver<Result<T, TypingError>>) -> Result<T, TypingError> {
     answer_of(answered).await?
-}
-
-async fn wait_for_store(store: &dyn Store) -> Result<(Clock, ClaimKey), StoreError> {
-    let mut said = false;
-    loop {
-        match first_words(store).await {
-            Ok(started) => return Ok(started),
-            Err(error @ StoreError::Damaged(_)) => return Err(error),
-            Err(error) if !said => {
-                said = true;
-                tracing::warn!(error = %error, "waiting for the store");
-            }
-            Err(_) => {}
-        }
-        tokio::time::sleep(STORE_RETRY).await;
-    }
-}
-
-async fn first_words(store: &dyn Store) -> Result<(Clock, ClaimKey), StoreError> {
-    let clock = Clock::start(store).await?;
-    let clock = clock.ok_or_else(|| StoreError::Unavailable("every slot is taken".into()))?;
-    let claims = ClaimKey::new(store.cluster_key("claims", rand::random()).await?);
-    Ok((clock, claims))
 }
