@@ -3,7 +3,6 @@
 // At the newest end it stays there, whatever grows; anywhere else the line being read stays
 // where it is while older pages arrive above it and ghosts grow below.
 
-import { useVirtualizer } from '@tanstack/react-virtual';
 import { useEffect, useLayoutEffect, useMemo, useRef, useState, type RefObject } from 'react';
 import type { Room } from '../state/state';
 import { rowsOf } from '../state/select';
@@ -12,6 +11,7 @@ import { nameOf, useMe, usePreferences, useTexts, useTing } from './context';
 import { Icon } from './Icon';
 import { Line } from './Line';
 import { dayOf, isFollowUp } from './times';
+import { useVirtualizer } from './virtualizer';
 
 /** A line's height before it is measured, in pixels. */
 const LINE_PX = 52;
