@@ -26,9 +26,10 @@ export class World {
   #people = [];
   ting;
 
-  static async begin() {
+  /** `start` gives what the people's browsers go to: an address, and a way to stop it. */
+  static async begin(start = () => Ting.start()) {
     const world = new World();
-    world.ting = await Ting.start();
+    world.ting = await start();
     world.#browser = await chromium.launch(CHROMIUM);
     return world;
   }
@@ -38,11 +39,11 @@ export class World {
     await this.ting?.stop();
   }
 
-  /** Somebody with a browser of their own, at the sign-in. */
-  async visitor(options = {}) {
+  /** Somebody with a browser of their own, at the sign-in; `at` is another address than the world's. */
+  async visitor(options = {}, at = this.ting) {
     const context = await this.#browser.newContext({ locale: 'en-GB', ...options });
     context.setDefaultTimeout(SEEN_MS);
-    const person = new Person(await context.newPage(), this.ting);
+    const person = new Person(await context.newPage(), at);
     this.#people.push(person);
     await person.opens('/');
     return person;
