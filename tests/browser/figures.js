@@ -5,7 +5,7 @@
 
 import { gzipSync } from 'node:zlib';
 import { World } from './lib/people.js';
-import { begins, socketOf } from './lib/sockets.js';
+import { begins } from './lib/sockets.js';
 
 const TYPISTS = 20;
 const KEYS_A_SECOND = 7;
@@ -93,7 +93,7 @@ async function keystrokes() {
 async function typists() {
   const [ada] = await world.people('frame-ada');
   const sockets = [];
-  for (let number = 0; number < TYPISTS; number += 1) sockets.push(await socketOf(world.ting, `typist${number}`));
+  for (let number = 0; number < TYPISTS; number += 1) sockets.push(await world.typist(`typist${number}`));
   const cdp = await ada.page.context().newCDPSession(ada.page);
   await cdp.send('Emulation.setCPUThrottlingRate', { rate: 4 });
   // The thread's own time: what the machine does besides does not count.
@@ -136,7 +136,6 @@ async function typists() {
   tell('of it layout and style, per second', (after.LayoutDuration + after.RecalcStyleDuration - before.LayoutDuration - before.RecalcStyleDuration) * 100, 'ms');
   tell('frames drawn, per second', drawn / 10, '');
   tell(`main thread per second at ${TYPISTS} typists, 4 times slower`, busy / 10, 'ms');
-  for (const socket of sockets) socket.disconnect();
   await world.leave();
 }
 
@@ -173,13 +172,12 @@ async function memory() {
 async function crowd() {
   const sockets = [];
   for (let number = 0; number < ONLINE; number += 20) {
-    sockets.push(...(await Promise.all(Array.from({ length: 20 }, (_, index) => socketOf(world.ting, `crowd${number + index}`)))));
+    sockets.push(...(await Promise.all(Array.from({ length: 20 }, (_, index) => world.typist(`crowd${number + index}`)))));
   }
   const visitor = await world.visitor();
   await visitor.fillsIn('crowd-ada');
   const start = Date.now();
   await visitor.online(`crowd${ONLINE - 1}`).waitFor({ state: 'attached' });
   tell(`sign-in to the list of ${ONLINE} people`, Date.now() - start, 'ms');
-  for (const socket of sockets) socket.disconnect();
   await world.leave();
 }

@@ -4,7 +4,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { World } from './lib/people.js';
-import { begins, socketOf } from './lib/sockets.js';
+import { begins } from './lib/sockets.js';
 
 const README = join(import.meta.dirname, '../../node/web/pictures');
 const [first] = process.argv.slice(2);
@@ -54,7 +54,7 @@ async function pictures() {
 
   const names = ['Grace_Hopper', 'turing', 'Νίκος', 'zoe', 'bob'];
   const sockets = new Map();
-  for (const name of names) sockets.set(name, await socketOf(world.ting, name));
+  for (const name of names) sockets.set(name, await world.typist(name));
   await world.ting.say('Grace_Hopper', 'Good morning! Has anybody looked at the keystroke path?');
   await world.ting.say('turing', 'I have a theory about the jitter.');
   await world.ting.say('turing', 'It is the timer wheel, not the socket. See https://ting.example/jitter');
@@ -80,6 +80,7 @@ async function pictures() {
   await picture(phone, 'phone', readme ? README : directory);
   await phone.page.getByRole('button', { name: 'Show conversations' }).click();
   await picture(phone, 'phone-conversations');
+  await phone.page.keyboard.press('Escape');
   const tiny = await arrives('a_name_of_20_letters', TINY);
   await tiny.seesGhost('I will look');
   await picture(tiny, 'tiny');

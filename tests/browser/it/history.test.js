@@ -134,3 +134,21 @@ test('the day is said above its first message', async () => {
   await scrollsUpTo(ada, 'line 1.');
   await ada.log.getByText('Today').waitFor({ state: 'attached' });
 });
+
+test('a message tells its author by face and name, and its time', async () => {
+  const [ada, bob] = await world.people('ada9', 'bob9');
+  const before = Math.floor(Date.now() / 1_000) * 1_000;
+  await bob.sends('look at me');
+  await ada.sees('look at me');
+  const message = ada.message('look at me');
+  assert.equal(await message.locator('.author').textContent(), 'bob9');
+  assert.equal(await message.locator('.avatar').textContent(), 'B');
+  const at = Date.parse(await message.locator('time').getAttribute('datetime'));
+  assert.ok(at >= before && at <= Date.now(), String(at));
+  // A face's colour is made from the name: the same wherever it is shown, another one for others.
+  const colour = (locator) => locator.evaluate((face) => getComputedStyle(face).backgroundColor);
+  const faces = ada.page.getByRole('list', { name: 'People online' }).getByRole('listitem');
+  const listed = (name) => faces.filter({ hasText: name }).locator('.avatar');
+  assert.equal(await colour(message.locator('.avatar')), await colour(listed('bob9')));
+  assert.notEqual(await colour(listed('bob9')), await colour(listed('ada9')));
+});

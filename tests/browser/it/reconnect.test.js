@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
+import { Front } from '../lib/front.js';
 import { World } from '../lib/people.js';
 
 let world;
@@ -159,4 +160,17 @@ test('a slow phone types and reads', async () => {
   await bob.sees('slowly but surely');
   await bob.sends('quickly');
   await ada.sees('quickly');
+});
+
+test('a connection that does not open is given up within 3 seconds, and another one tried', async () => {
+  const front = await Front.open(() => [world.ting]);
+  const ada = await world.visitor({}, front);
+  await ada.joins('ada10');
+  await ada.types('still ');
+  const waited = await front.swallows();
+  assert.ok(waited > 2_000 && waited < 4_500, `${waited} ms`);
+  await ada.types('here');
+  await ada.sends();
+  await ada.sees('still here');
+  front.close();
 });

@@ -1,7 +1,6 @@
-// Nodes over one database, and what stands between them and the people.
+// Nodes over one database.
 
-import { once } from 'node:events';
-import { connect, createServer } from 'node:net';
+import { ask, Front } from './front.js';
 import { Ting } from './ting.js';
 
 /** How long until nodes are asked again what they act by. */
@@ -82,69 +81,5 @@ export class Cluster {
       versions.add(version);
     }
     return versions.size === 1;
-  }
-}
-
-/**
- * One address before several nodes, as a load balancer has: each connection goes to the first
- * node in its order that says it is ready.
- */
-class Front {
-  #server;
-  #open = new Set();
-
-  static async open(order) {
-    const front = new Front();
-    front.#server = createServer({ pauseOnConnect: true }, (socket) => void front.#carry(socket, order()));
-    // Tests that never began have nobody who closes it.
-    front.#server.unref().listen(0, '127.0.0.1');
-    await once(front.#server, 'listening');
-    return front;
-  }
-
-  get url() {
-    return `http://127.0.0.1:${this.#server.address().port}`;
-  }
-
-  close() {
-    this.#server.close();
-    for (const socket of this.#open) socket.destroy();
-  }
-
-  async #carry(socket, nodes) {
-    const ends = [socket];
-    const end = () => {
-      for (const one of ends) {
-        this.#open.delete(one);
-        one.destroy();
-      }
-    };
-    const joins = (one) => {
-      this.#open.add(one);
-      one.on('close', end).on('error', end);
-    };
-    joins(socket);
-    for (const node of nodes) {
-      if ((await ask(node, '/readyz')) === null) continue;
-      if (socket.destroyed) return;
-      const { hostname, port } = new URL(node.url);
-      const there = connect(Number(port), hostname);
-      ends.push(there);
-      joins(there);
-      socket.pipe(there).pipe(socket);
-      return;
-    }
-    end();
-  }
-}
-
-/** What a node tells its operators; null when it does not. */
-async function ask(node, path) {
-  try {
-    const answer = await fetch(node.admin + path);
-    const text = await answer.text();
-    return answer.ok ? (text.startsWith('{') ? JSON.parse(text) : text) : null;
-  } catch {
-    return null;
   }
 }

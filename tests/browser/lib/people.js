@@ -1,6 +1,7 @@
 // People in browsers: what they do, and what they see.
 
 import { chromium } from 'playwright-core';
+import { socketOf } from './sockets.js';
 import { Ting } from './ting.js';
 
 /** The one limit: how long anything a person waits for may take here. */
@@ -24,6 +25,7 @@ const CHROMIUM = {
 export class World {
   #browser;
   #people = [];
+  #sockets = [];
   ting;
 
   /** `start` gives what the people's browsers go to: an address, and a way to stop it. */
@@ -60,8 +62,16 @@ export class World {
     return all;
   }
 
+  /** Somebody without a browser, in #ting. */
+  async typist(name) {
+    const socket = await socketOf(this.ting, name);
+    this.#sockets.push(socket);
+    return socket;
+  }
+
   /** Everybody closes their browser; names without a password stay taken until they are used no more. */
   async leave() {
+    for (const socket of this.#sockets.splice(0)) socket.disconnect();
     for (const person of this.#people.splice(0)) await person.page.context().close();
   }
 }

@@ -2,12 +2,12 @@
 
 import { io } from 'socket.io-client';
 
-/** Somebody signed in at a `Ting` and in these channels. */
-export async function socketOf(ting, username, channels = ['ting']) {
+/** Somebody signed in at a `Ting` and in #ting. */
+export async function socketOf(ting, username) {
   const cookie = await ting.signIn(username);
   const socket = io(ting.url, { transports: ['websocket'], extraHeaders: { Cookie: cookie }, forceNew: true });
   await new Promise((resolve, reject) => {
-    socket.on('connect', () => socket.emit('login', { username, channels, presence: 'batched', messages: false }));
+    socket.on('connect', () => socket.emit('login', { username, channels: ['ting'], presence: 'batched', messages: false }));
     socket.on('connect_error', reject);
     socket.on('login-response', ({ success, error }) => (success ? resolve() : reject(new Error(error))));
   });

@@ -55,6 +55,15 @@ export class Ting {
     await this.#end('SIGTERM');
   }
 
+  /** It hangs, as a machine does that is out of breath. */
+  pauses() {
+    this.#child.kill('SIGSTOP');
+  }
+
+  continues() {
+    this.#child.kill('SIGCONT');
+  }
+
   async stop() {
     await this.#end('SIGKILL');
     await rm(this.#directory, { recursive: true, force: true });
