@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { World } from '../lib/people.js';
+import { begins } from '../lib/sockets.js';
 
 const MESSAGES = 260;
 
@@ -151,4 +152,24 @@ test('a message tells its author by face and name, and its time', async () => {
   const listed = (name) => faces.filter({ hasText: name }).locator('.avatar');
   assert.equal(await colour(message.locator('.avatar')), await colour(listed('bob9')));
   assert.notEqual(await colour(listed('bob9')), await colour(listed('ada9')));
+});
+
+test('whoever comes in is at the newest end, however tall the lines turn out', async () => {
+  for (let number = 0; number < 5; number += 1) {
+    await begins(await world.typist(`tall${number}`), 'this is more than one line on a phone '.repeat(2 + number));
+  }
+  const phone = await world.visitor({ viewport: { width: 390, height: 600 }, hasTouch: true, isMobile: true });
+  await phone.fillsIn('phone9');
+  // How lines are measured and drawn differs from time to time.
+  for (let visit = 0; visit < 8; visit += 1) {
+    await phone.seesGhost('more than one line');
+    // There for good, not on the way past it.
+    await phone.page.waitForFunction(() => {
+      const log = document.querySelector('[role=log]');
+      const there = log.scrollHeight - log.scrollTop - log.clientHeight <= 2;
+      window.framesThere = there ? (window.framesThere ?? 0) + 1 : 0;
+      return window.framesThere >= 20;
+    });
+    await phone.page.reload();
+  }
 });

@@ -58,7 +58,11 @@ export function Log({ room }: { room: Room }) {
   });
   const items = virtualizer.getVirtualItems();
 
-  useLayoutEffect(() => virtualizer.scrollToEnd(), [virtualizer]);
+  // Lines turn out taller than was estimated after the end was scrolled to.
+  const size = virtualizer.getTotalSize();
+  useLayoutEffect(() => {
+    if (atEnd.current) virtualizer.scrollToEnd();
+  }, [virtualizer, size]);
 
   // The box below grows, a keyboard opens, a phone is turned: the newest line stays in view.
   useEffect(() => {
@@ -91,7 +95,7 @@ export function Log({ room }: { room: Room }) {
           setAway(!virtualizer.isAtEnd(END_PX * 3));
         }}
       >
-        <div className="log-size" style={{ height: virtualizer.getTotalSize() }}>
+        <div className="log-size" style={{ height: size }}>
           <p className="log-start">{older ? texts.loadingOlder : beginning ? texts.beginning : ''}</p>
           <div className="log-lines" style={{ transform: `translateY(${items[0]?.start ?? 0}px)` }}>
             {items.map(({ index, key }) => {
