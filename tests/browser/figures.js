@@ -3,8 +3,9 @@
 // TING_BIN names a release build; nothing else should run meanwhile. Arguments choose figures:
 // loading, keystrokes, typists, memory, crowd.
 
-import { io } from 'socket.io-client';
+import { gzipSync } from 'node:zlib';
 import { World } from './lib/people.js';
+import { begins } from './lib/sockets.js';
 
 const TYPISTS = 20;
 const KEYS_A_SECOND = 7;
@@ -33,20 +34,22 @@ function quantile(values, share) {
 /** From asking for the page to a name that can be typed, with nothing cached; and its bytes. */
 async function loading() {
   const times = [];
-  let script = 0;
+  let scripts = [];
   for (let round = 0; round < 5; round += 1) {
     const visitor = await world.visitor();
     await visitor.page.getByLabel('Username').waitFor();
     times.push(
       await visitor.page.evaluate(() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? NaN),
     );
-    script = await visitor.page.evaluate(() =>
-      performance.getEntriesByType('resource').filter(({ name }) => name.endsWith('.js')).reduce((sum, { encodedBodySize }) => sum + encodedBodySize, 0),
+    scripts = await visitor.page.evaluate(() =>
+      performance.getEntriesByType('resource').filter(({ name }) => name.endsWith('.js')).map(({ name, encodedBodySize }) => ({ name, encodedBodySize })),
     );
     await world.leave();
   }
   tell('cold load to the sign-in being usable, median of 5', quantile(times, 0.5), 'ms');
-  tell('script on the wire', script / 1_000, 'kB');
+  const packed = await Promise.all(scripts.map(async ({ name }) => gzipSync(await (await fetch(name)).text(), { level: 9 }).length));
+  tell('JavaScript in all, gzip -9', packed.reduce((sum, bytes) => sum + bytes, 0) / 1_000, 'kB');
+  tell('of it on the wire, brotli', scripts.reduce((sum, { encodedBodySize }) => sum + encodedBodySize, 0) / 1_000, 'kB');
 }
 
 /** From a key in one browser to the letter on the other's screen. */
@@ -86,30 +89,16 @@ async function keystrokes() {
   await world.leave();
 }
 
-/** Somebody who types without a browser. */
-async function socketOf(username, channels = ['ting']) {
-  const cookie = await world.ting.signIn(username);
-  const socket = io(world.ting.url, { transports: ['websocket'], extraHeaders: { Cookie: cookie }, forceNew: true });
-  await new Promise((resolve, reject) => {
-    socket.on('connect', () => socket.emit('login', { username, channels, presence: 'batched', messages: false }));
-    socket.on('connect_error', reject);
-    socket.on('login-response', ({ success, error }) => (success ? resolve() : reject(new Error(error))));
-  });
-  return socket;
-}
-
 /** The main thread's work while many type at once, on a processor a quarter as fast. */
 async function typists() {
   const [ada] = await world.people('frame-ada');
   const sockets = [];
-  for (let number = 0; number < TYPISTS; number += 1) sockets.push(await socketOf(`typist${number}`));
+  for (let number = 0; number < TYPISTS; number += 1) sockets.push(await world.typist(`typist${number}`));
   const cdp = await ada.page.context().newCDPSession(ada.page);
   await cdp.send('Emulation.setCPUThrottlingRate', { rate: 4 });
   // The thread's own time: what the machine does besides does not count.
   await cdp.send('Performance.enable', { timeDomain: 'threadTicks' });
-  const ids = await Promise.all(
-    sockets.map((socket) => socket.emitWithAck('post-message', { type: 'channel', target: 'ting', text: 'a', key: 'figures' })),
-  );
+  const ids = await Promise.all(sockets.map((socket) => begins(socket, 'a')));
   const metrics = async () => {
     const { metrics } = await cdp.send('Performance.getMetrics');
     return Object.fromEntries(metrics.map(({ name, value }) => [name, value]));
@@ -147,7 +136,6 @@ async function typists() {
   tell('of it layout and style, per second', (after.LayoutDuration + after.RecalcStyleDuration - before.LayoutDuration - before.RecalcStyleDuration) * 100, 'ms');
   tell('frames drawn, per second', drawn / 10, '');
   tell(`main thread per second at ${TYPISTS} typists, 4 times slower`, busy / 10, 'ms');
-  for (const socket of sockets) socket.disconnect();
   await world.leave();
 }
 
@@ -184,13 +172,12 @@ async function memory() {
 async function crowd() {
   const sockets = [];
   for (let number = 0; number < ONLINE; number += 20) {
-    sockets.push(...(await Promise.all(Array.from({ length: 20 }, (_, index) => socketOf(`crowd${number + index}`)))));
+    sockets.push(...(await Promise.all(Array.from({ length: 20 }, (_, index) => world.typist(`crowd${number + index}`)))));
   }
   const visitor = await world.visitor();
   await visitor.fillsIn('crowd-ada');
   const start = Date.now();
   await visitor.online(`crowd${ONLINE - 1}`).waitFor({ state: 'attached' });
   tell(`sign-in to the list of ${ONLINE} people`, Date.now() - start, 'ms');
-  for (const socket of sockets) socket.disconnect();
   await world.leave();
 }

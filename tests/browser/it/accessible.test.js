@@ -148,3 +148,47 @@ test('at 320 pixels nothing is cut off sideways', async () => {
   }));
   assert.ok(widths.page <= 320 && widths.log <= 320, JSON.stringify(widths));
 });
+
+test('assistive tools are told of the sign-in’s two boxes and its button', async () => {
+  const ada = await world.visitor();
+  await ada.page.getByLabel('Username').waitFor();
+  const tools = await ada.page.context().newCDPSession(ada.page);
+  const { nodes } = await tools.send('Accessibility.getFullAXTree');
+  const told = nodes.map(({ role, name }) => `${role?.value} ${name?.value}`);
+  for (const wanted of ['textbox Username', 'textbox Password', 'button Join']) assert.ok(told.includes(wanted), wanted);
+});
+
+test('with an on-screen keyboard the newest line and the box stay in view', async () => {
+  const ada = await world.visitor({ viewport: { width: 360, height: 700 }, hasTouch: true, isMobile: true });
+  await ada.fillsIn('ada-osk');
+  await ada.box.waitFor();
+  for (let number = 1; number <= 12; number += 1) {
+    await ada.box.fill(`line ${number} of some\nand more`);
+    await ada.sends();
+  }
+  await ada.sees('line 12 of some');
+  // What a keyboard leaves of the page, as `interactive-widget` asks for.
+  await ada.page.setViewportSize({ width: 360, height: 380 });
+  await ada.page.waitForFunction(() => {
+    const inside = (element) => {
+      const { top, bottom } = element.getBoundingClientRect();
+      return top >= 0 && bottom <= innerHeight;
+    };
+    const box = document.querySelector('#message');
+    const newest = [...document.querySelectorAll('article')].at(-1);
+    return inside(box) && inside(newest) && newest.getBoundingClientRect().bottom <= box.getBoundingClientRect().top;
+  });
+});
+
+test('who wants less motion gets none', async () => {
+  const moving = (person) => person.page.evaluate(() => document.getAnimations().length);
+  const [bob] = await world.people('bob-calm');
+  const ada = await world.visitor({ reducedMotion: 'reduce' });
+  await ada.joins('ada-calm');
+  await bob.speaksTo('ada-calm');
+  await bob.types('psst');
+  await ada.conversations.getByTitle('somebody is typing').waitFor();
+  assert.equal(await moving(ada), 0);
+  // It would be there.
+  assert.ok((await moving(bob)) > 0);
+});

@@ -83,3 +83,15 @@ test('who leaves a channel hears it no more', async () => {
   await bob.sees('marker');
   assert.equal(await bob.conversations.getByRole('link').count(), 1);
 });
+
+test('the address names the conversation, and without one it is ting', async () => {
+  const [ada] = await world.people('ada6', 'bob6');
+  assert.equal(new URL(ada.page.url()).pathname, '/channel/ting');
+  await ada.opens('/user/bob6');
+  await ada.page.getByRole('heading', { level: 1, name: 'bob6' }).waitFor();
+  await ada.goesTo('ting');
+  assert.equal(new URL(ada.page.url()).pathname, '/channel/ting');
+  await ada.page.goBack();
+  await ada.page.getByRole('heading', { level: 1, name: 'bob6' }).waitFor();
+  assert.equal(new URL(ada.page.url()).pathname, '/user/bob6');
+});

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { World } from '../lib/people.js';
+import { begins } from '../lib/sockets.js';
 
 const MESSAGES = 260;
 
@@ -133,4 +134,42 @@ test('the day is said above its first message', async () => {
   const [ada] = await world.people('ada8');
   await scrollsUpTo(ada, 'line 1.');
   await ada.log.getByText('Today').waitFor({ state: 'attached' });
+});
+
+test('a message tells its author by face and name, and its time', async () => {
+  const [ada, bob] = await world.people('ada9', 'bob9');
+  const before = Math.floor(Date.now() / 1_000) * 1_000;
+  await bob.sends('look at me');
+  await ada.sees('look at me');
+  const message = ada.message('look at me');
+  assert.equal(await message.locator('.author').textContent(), 'bob9');
+  assert.equal(await message.locator('.avatar').textContent(), 'B');
+  const at = Date.parse(await message.locator('time').getAttribute('datetime'));
+  assert.ok(at >= before && at <= Date.now(), String(at));
+  // A face's colour is made from the name: the same wherever it is shown, another one for others.
+  const colour = (locator) => locator.evaluate((face) => getComputedStyle(face).backgroundColor);
+  const faces = ada.page.getByRole('list', { name: 'People online' }).getByRole('listitem');
+  const listed = (name) => faces.filter({ hasText: name }).locator('.avatar');
+  assert.equal(await colour(message.locator('.avatar')), await colour(listed('bob9')));
+  assert.notEqual(await colour(listed('bob9')), await colour(listed('ada9')));
+});
+
+test('whoever comes in is at the newest end, however tall the lines turn out', async () => {
+  for (let number = 0; number < 5; number += 1) {
+    await begins(await world.typist(`tall${number}`), 'this is more than one line on a phone '.repeat(2 + number));
+  }
+  const phone = await world.visitor({ viewport: { width: 390, height: 600 }, hasTouch: true, isMobile: true });
+  await phone.fillsIn('phone9');
+  // How lines are measured and drawn differs from time to time.
+  for (let visit = 0; visit < 8; visit += 1) {
+    await phone.seesGhost('more than one line');
+    // There for good, not on the way past it.
+    await phone.page.waitForFunction(() => {
+      const log = document.querySelector('[role=log]');
+      const there = log.scrollHeight - log.scrollTop - log.clientHeight <= 2;
+      window.framesThere = there ? (window.framesThere ?? 0) + 1 : 0;
+      return window.framesThere >= 20;
+    });
+    await phone.page.reload();
+  }
 });

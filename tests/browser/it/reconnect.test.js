@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
+import { Front } from '../lib/front.js';
 import { World } from '../lib/people.js';
 
 let world;
@@ -159,4 +160,45 @@ test('a slow phone types and reads', async () => {
   await bob.sees('slowly but surely');
   await bob.sends('quickly');
   await ada.sees('quickly');
+});
+
+test('a connection that does not open is given up within 3 seconds, and another one tried', async () => {
+  const front = await Front.open(() => [world.ting]);
+  const ada = await world.visitor({}, front);
+  await ada.joins('ada10');
+  await ada.types('still ');
+  const waited = await front.swallows();
+  assert.ok(waited > 2_000 && waited < 4_500, `${waited} ms`);
+  await ada.types('here');
+  await ada.sends();
+  await ada.sees('still here');
+  front.close();
+});
+
+test('back again, channels are entered first, and then the gap is read from the cursor on', async () => {
+  const ada = await world.visitor();
+  const happened = [];
+  let toldCursor;
+  const cursor = new Promise((resolve) => (toldCursor = resolve));
+  ada.page.on('websocket', (socket) =>
+    socket.on('framereceived', ({ payload }) => {
+      if (String(payload).includes('"login-response"')) happened.push('entered');
+      if (String(payload).includes('"cursor"')) toldCursor();
+    }),
+  );
+  ada.page.on('request', (request) => {
+    const { pathname, searchParams } = new URL(request.url());
+    if (pathname.endsWith('/messages/channel/ting')) happened.push(searchParams.has('after') ? 'the gap' : 'the newest');
+  });
+  await ada.joins('ada11');
+  const [bob] = await world.people('bob11');
+  await bob.sends('before');
+  await ada.sees('before');
+  await cursor;
+  await world.ting.kill();
+  await ada.connection.getByText('Connection lost').waitFor();
+  await bob.sends('meanwhile');
+  await world.ting.restart();
+  await ada.sees('meanwhile');
+  assert.deepEqual(happened.slice(0, 4), ['entered', 'the newest', 'entered', 'the gap']);
 });

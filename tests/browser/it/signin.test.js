@@ -89,10 +89,13 @@ test('what is wrong with a profile is said beside each field', async () => {
   const [ada] = await world.people('ada6');
   const settings = await ada.openSettings();
   await settings.getByLabel('E-mail').fill('not an address');
+  await settings.getByLabel('New password').fill('x'.repeat(129));
   await settings.getByLabel('Birthday').fill('2199-01-01');
   await settings.getByRole('button', { name: 'Save' }).click();
-  assert.notEqual(await saidBeside(ada, 'E-mail'), '');
-  assert.notEqual(await saidBeside(ada, 'Birthday'), '');
+  assert.match(await saidBeside(ada, 'E-mail'), /not valid/);
+  assert.match(await saidBeside(ada, 'New password'), /too long/);
+  assert.match(await saidBeside(ada, 'Birthday'), /not come yet/);
+  await settings.getByLabel('New password').fill('');
   await settings.getByLabel('E-mail').fill('ada@example.org');
   await settings.getByLabel('Birthday').fill('1990-12-10');
   await settings.getByLabel('Gender').selectOption('female');
@@ -116,4 +119,37 @@ test('who joins and who leaves is seen', async () => {
   await ada.online('bob8').waitFor();
   await bob.page.close();
   await ada.noLongerSees(ada.online('bob8'));
+});
+
+test('an appearance and a language that were chosen stay, and every window follows', async () => {
+  const [ada] = await world.people('ada9');
+  const other = await ada.page.context().newPage();
+  await other.goto(world.ting.url);
+  await other.getByRole('log').waitFor();
+  const settings = await ada.openSettings();
+  await settings.getByLabel('Appearance').selectOption('dark');
+  await settings.getByLabel('Language').selectOption('el');
+  await ada.page.reload();
+  for (const page of [ada.page, other]) {
+    await page.getByRole('textbox', { name: 'Μήνυμα' }).waitFor();
+    assert.equal(await page.evaluate(() => getComputedStyle(document.documentElement).colorScheme), 'dark');
+  }
+});
+
+test('the language can be chosen before one is in', async () => {
+  const maria = await world.visitor();
+  await maria.page.getByRole('button', { name: 'Ελληνικά' }).click();
+  await maria.page.getByRole('button', { name: 'Είσοδος' }).waitFor();
+});
+
+test('a thousand people online are listed, and one is found by name', async () => {
+  const sockets = [];
+  for (let number = 0; number < 1_000; number += 50) {
+    sockets.push(...(await Promise.all(Array.from({ length: 50 }, (_, index) => world.typist(`many${number + index}`)))));
+  }
+  const [ada] = await world.people('ada10');
+  await ada.page.getByRole('heading', { name: '1001 online' }).waitFor();
+  await ada.page.getByLabel('Find a person').fill('MANY777');
+  await ada.online('many777').click();
+  await ada.page.getByRole('heading', { level: 1, name: 'many777' }).waitFor();
 });

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { World } from '../lib/people.js';
+import { begins } from '../lib/sockets.js';
 
 let world;
 before(async () => {
@@ -132,4 +133,56 @@ test('a message over 2,000 characters is not sent and says so', async () => {
   await ada.box.fill('x'.repeat(2_000));
   await ada.sends();
   await ada.sees('xxxx');
+});
+
+test('what is being typed looks different from what is sent', async () => {
+  const [ada, bob] = await world.people('ada12', 'bob12');
+  await ada.sends('pen');
+  await bob.sees('pen');
+  await ada.types('pencil');
+  await bob.seesGhost('pencil');
+  const looks = await bob.page.evaluate(() =>
+    ['sent', 'ghost'].map((state) => {
+      const { color, fontStyle } = getComputedStyle([...document.querySelectorAll(`article[data-state=${state}] .text`)].at(-1));
+      return { color, fontStyle };
+    }),
+  );
+  assert.notEqual(looks[0].color, looks[1].color);
+  assert.deepEqual(looks.map(({ fontStyle }) => fontStyle), ['normal', 'italic']);
+});
+
+test('twenty who type at once are all seen, in the order they began', async () => {
+  // Tall enough for all of them: the document holds no more lines than the screen.
+  const ada = await world.visitor({ viewport: { width: 1280, height: 1600 } });
+  await ada.joins('ada13');
+  const texts = Array.from({ length: 20 }, (_, number) => `this is number ${number}`);
+  const sockets = await Promise.all(texts.map((_, number) => world.typist(`typist${number}`)));
+  const begun = [];
+  for (const [number, socket] of sockets.entries()) begun.push(await begins(socket, texts[number].slice(0, 6)));
+  sockets.forEach((socket, number) => {
+    const { messageid, claim } = begun[number];
+    for (let length = 7; length <= texts[number].length; length += 1) {
+      socket.emit('patch-message', { type: 'channel', target: 'ting', text: texts[number].slice(0, length), typing: true, messageid, claim, rev: length });
+    }
+  });
+  await ada.seesLines(...texts);
+});
+
+test('a message is in its place at once, before the server has it', async () => {
+  const [ada, bob] = await world.people('ada14', 'bob14');
+  await ada.types('mine');
+  await bob.seesGhost('mine');
+  await bob.sends('yours');
+  await ada.sees('yours');
+  // Nothing that leaves from now on arrives.
+  world.ting.pauses();
+  const lines = await ada.page.evaluate(() => {
+    const box = document.querySelector('#message');
+    box.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', bubbles: true, cancelable: true }));
+    return new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(() =>
+      resolve([...document.querySelectorAll('article .text')].slice(-2).map(({ textContent }) => textContent)))));
+  });
+  world.ting.continues();
+  assert.deepEqual(lines, ['mine', 'yours']);
+  await bob.sees('mine');
 });

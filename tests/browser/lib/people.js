@@ -1,6 +1,7 @@
 // People in browsers: what they do, and what they see.
 
 import { chromium } from 'playwright-core';
+import { socketOf } from './sockets.js';
 import { Ting } from './ting.js';
 
 /** The one limit: how long anything a person waits for may take here. */
@@ -24,11 +25,13 @@ const CHROMIUM = {
 export class World {
   #browser;
   #people = [];
+  #sockets = [];
   ting;
 
-  static async begin() {
+  /** `start` gives what the people's browsers go to: an address, and a way to stop it. */
+  static async begin(start = () => Ting.start()) {
     const world = new World();
-    world.ting = await Ting.start();
+    world.ting = await start();
     world.#browser = await chromium.launch(CHROMIUM);
     return world;
   }
@@ -38,11 +41,11 @@ export class World {
     await this.ting?.stop();
   }
 
-  /** Somebody with a browser of their own, at the sign-in. */
-  async visitor(options = {}) {
+  /** Somebody with a browser of their own, at the sign-in; `at` is another address than the world's. */
+  async visitor(options = {}, at = this.ting) {
     const context = await this.#browser.newContext({ locale: 'en-GB', ...options });
     context.setDefaultTimeout(SEEN_MS);
-    const person = new Person(await context.newPage(), this.ting);
+    const person = new Person(await context.newPage(), at);
     this.#people.push(person);
     await person.opens('/');
     return person;
@@ -59,8 +62,16 @@ export class World {
     return all;
   }
 
+  /** Somebody without a browser, in #ting. */
+  async typist(name) {
+    const socket = await socketOf(this.ting, name);
+    this.#sockets.push(socket);
+    return socket;
+  }
+
   /** Everybody closes their browser; names without a password stay taken until they are used no more. */
   async leave() {
+    for (const socket of this.#sockets.splice(0)) socket.disconnect();
     for (const person of this.#people.splice(0)) await person.page.context().close();
   }
 }

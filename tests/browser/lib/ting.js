@@ -19,21 +19,25 @@ const SECRET = 'browser-tests';
 export class Ting {
   #child = null;
   #directory;
+  #settings;
   #output = [];
   /** The address of the public port, which a restarted one takes again. */
   url = null;
   admin = null;
 
-  static async start() {
+  /** `settings` are variables of its environment that name its store; without them it has one of its own. */
+  static async start(settings = null) {
     const binary = process.env.TING_BIN;
     if (!binary) throw new Error('TING_BIN must name a built ting');
-    const ting = new Ting(await mkdtemp(join(STORES, 'ting-browser-')));
+    const directory = await mkdtemp(join(STORES, 'ting-browser-'));
+    const ting = new Ting(directory, settings ?? { TING_STORE__PATH: join(directory, 'ting.db') });
     await ting.#start('127.0.0.1:0');
     return ting;
   }
 
-  constructor(directory) {
+  constructor(directory, settings) {
     this.#directory = directory;
+    this.#settings = settings;
   }
 
   /** Starts again after `kill`, where it was and with what it had stored. */
@@ -49,6 +53,15 @@ export class Ting {
   /** Ends it as a rolling restart would: it tells its connections to go, and goes. */
   async goes() {
     await this.#end('SIGTERM');
+  }
+
+  /** It hangs, as a machine does that is out of breath. */
+  pauses() {
+    this.#child.kill('SIGSTOP');
+  }
+
+  continues() {
+    this.#child.kill('SIGCONT');
   }
 
   async stop() {
@@ -85,9 +98,9 @@ export class Ting {
         ...process.env,
         TING_HTTP__LISTEN: listen,
         TING_ADMIN__LISTEN: '127.0.0.1:0',
-        TING_STORE__PATH: join(this.#directory, 'ting.db'),
         TING_API__SECRET: SECRET,
         TING_LOG__FORMAT: 'json',
+        ...this.#settings,
       },
       stdio: ['ignore', 'pipe', 'pipe'],
     });

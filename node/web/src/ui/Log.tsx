@@ -3,7 +3,6 @@
 // At the newest end it stays there, whatever grows; anywhere else the line being read stays
 // where it is while older pages arrive above it and ghosts grow below.
 
-import { useVirtualizer } from '@tanstack/react-virtual';
 import { useEffect, useLayoutEffect, useMemo, useRef, useState, type RefObject } from 'react';
 import type { Room } from '../state/state';
 import { rowsOf } from '../state/select';
@@ -12,6 +11,7 @@ import { nameOf, useMe, usePreferences, useTexts, useTing } from './context';
 import { Icon } from './Icon';
 import { Line } from './Line';
 import { dayOf, isFollowUp } from './times';
+import { useVirtualizer } from './virtualizer';
 
 /** A line's height before it is measured, in pixels. */
 const LINE_PX = 52;
@@ -58,7 +58,11 @@ export function Log({ room }: { room: Room }) {
   });
   const items = virtualizer.getVirtualItems();
 
-  useLayoutEffect(() => virtualizer.scrollToEnd(), [virtualizer]);
+  // Lines turn out taller than was estimated after the end was scrolled to.
+  const size = virtualizer.getTotalSize();
+  useLayoutEffect(() => {
+    if (atEnd.current) virtualizer.scrollToEnd();
+  }, [virtualizer, size]);
 
   // The box below grows, a keyboard opens, a phone is turned: the newest line stays in view.
   useEffect(() => {
@@ -91,7 +95,7 @@ export function Log({ room }: { room: Room }) {
           setAway(!virtualizer.isAtEnd(END_PX * 3));
         }}
       >
-        <div className="log-size" style={{ height: virtualizer.getTotalSize() }}>
+        <div className="log-size" style={{ height: size }}>
           <p className="log-start">{older ? texts.loadingOlder : beginning ? texts.beginning : ''}</p>
           <div className="log-lines" style={{ transform: `translateY(${items[0]?.start ?? 0}px)` }}>
             {items.map(({ index, key }) => {
