@@ -50,10 +50,24 @@ async fn all<T>(work: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T> {
 /// Somebody whose socket is read, and what it says is passed over.
 async fn comes(ting: Ting) -> Somebody {
     let (name, auth) = ting.signs_in("some").await;
-    let (sender, mut events) = socket::connect(&ting.url(), &[]).await.unwrap();
     let login = Login::full().body(&name, &auth);
-    sender.emit("login", login).await.unwrap();
-    while events.next().await.unwrap().name != "login-response" {}
+    let (sender, mut events) = loop {
+        let (sender, mut events) = socket::connect(&ting.url(), &[]).await.unwrap();
+        sender.emit("login", login.clone()).await.unwrap();
+        // A node whose store is late says so by ending the socket.
+        let is_in = async {
+            loop {
+                match events.next().await {
+                    Some(event) if event.name == "login-response" => return true,
+                    Some(_) => {}
+                    None => return false,
+                }
+            }
+        };
+        if is_in.await {
+            break (sender, events);
+        }
+    };
     tokio::spawn(async move { while events.next().await.is_some() {} });
     Somebody {
         name,
