@@ -9,6 +9,9 @@ use std::time::Duration;
 /// How long to wait before nodes are asked again what they act by.
 const AGAIN: Duration = Duration::from_millis(50);
 
+/// How long a node that is always restarted serves.
+const RESTS: Duration = Duration::from_millis(500);
+
 /// Nodes that are members of one cluster.
 #[derive(Debug)]
 pub struct Cluster {
@@ -45,6 +48,19 @@ pub fn start(nodes: usize, settings: &Settings) -> Result<Vec<Arc<Process>>, Str
     Ok(std::iter::once(first).chain(others).map(Arc::new).collect())
 }
 
+/// Restarts a node again and again, a moment after it serves, until this process ends: what others
+/// own moves back and forth all the while.
+pub fn never_rests(node: Arc<Process>) {
+    std::thread::spawn(move || {
+        loop {
+            std::thread::sleep(RESTS);
+            node.signal("TERM");
+            node.ended();
+            node.start_again();
+        }
+    });
+}
+
 /// Settings of a node that shares this keyspace.
 pub fn sharing(settings: Settings, database: &str, keyspace: &str) -> Settings {
     settings
@@ -72,6 +88,16 @@ impl Cluster {
         let cluster = Cluster { processes };
         cluster.agrees(&(0..nodes).collect::<Vec<_>>()).await;
         cluster
+    }
+
+    /// One more with the settings of the first, which all others know as a member; its place.
+    pub async fn joins(&mut self) -> usize {
+        let settings = self.processes[0].settings();
+        let node = Process::start(settings).unwrap_or_else(|error| panic!("{error}"));
+        self.processes.push(Arc::new(node));
+        self.agrees(&(0..self.processes.len()).collect::<Vec<_>>())
+            .await;
+        self.processes.len() - 1
     }
 
     /// One of them alone.

@@ -50,7 +50,8 @@ impl Login {
         self.fields.get(name)
     }
 
-    fn body(&self, username: &str, auth: &str) -> Value {
+    /// The `login` of somebody.
+    pub fn body(&self, username: &str, auth: &str) -> Value {
         let mut body = self.fields.clone();
         body.insert("username".to_owned(), username.into());
         body.insert("ting_auth".to_owned(), auth.into());

@@ -164,6 +164,11 @@ impl Process {
         }
     }
 
+    /// What it is started with.
+    pub fn settings(&self) -> Settings {
+        lock(&self.settings).clone()
+    }
+
     /// Changes settings before it is started again.
     pub fn change(&self, change: impl FnOnce(Settings) -> Settings) {
         let mut settings = lock(&self.settings);

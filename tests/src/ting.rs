@@ -36,12 +36,22 @@ struct Watch {
 /// The nodes of the tests that need no settings of their own.
 static SHARED: OnceLock<Result<Vec<Arc<Process>>, String>> = OnceLock::new();
 
+/// With `TING_TEST_RESTARTS` the last of the nodes is always draining or starting, and nobody asks it.
+fn beside_a_restless_one(mut nodes: Vec<Arc<Process>>) -> Vec<Arc<Process>> {
+    if std::env::var_os("TING_TEST_RESTARTS").is_some()
+        && let Some(last) = nodes.pop()
+    {
+        cluster::never_rests(last);
+    }
+    nodes
+}
+
 impl Ting {
     /// The server that all tests of this binary share.
     pub async fn shared() -> Ting {
         let started = SHARED.get_or_init(|| match size("TING_TEST_NODES", 1) {
             1 => Process::start(Settings::default()).map(|process| vec![Arc::new(process)]),
-            nodes => cluster::start(nodes, &Settings::default()),
+            nodes => cluster::start(nodes, &Settings::default()).map(beside_a_restless_one),
         });
         match started {
             Ok(processes) => Ting::of(processes.clone()),

@@ -125,7 +125,17 @@ async fn nodes_share_the_shards_and_name_the_same_owners() {
 
 #[tokio::test(start_paused = true)]
 async fn letters_cross_nodes_and_the_place_is_kept() {
+    letters_cross(&Cluster::of(3).await).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn nodes_of_neighbouring_versions_serve_one_channel() {
     let cluster = Cluster::of(3).await;
+    cluster.network.of_neighbouring_versions();
+    letters_cross(&cluster).await;
+}
+
+async fn letters_cross(cluster: &Cluster) {
     let (owner, one, other) = cluster.around_ting();
     let ada = cluster.nodes[one].person("ada").await;
     let bob = cluster.nodes[other].person("bob").await;

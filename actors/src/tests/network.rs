@@ -5,8 +5,9 @@ use crate::node::Node;
 use async_trait::async_trait;
 use cluster_config::{Fingerprint, Member, NodeName};
 use ractor::ActorId;
+use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 #[derive(Debug, Default)]
@@ -15,12 +16,18 @@ pub struct Network {
     cut: Mutex<HashSet<(NodeName, NodeName)>>,
     links: Mutex<Vec<(NodeName, NodeName, u64)>>,
     last: AtomicU64,
+    neighbours: AtomicBool,
 }
 
 impl Network {
     fn is_cut(&self, from: NodeName, to: NodeName) -> bool {
         let cut = self.cut.lock().unwrap();
         cut.contains(&(from, to)) || !self.nodes.lock().unwrap().contains_key(&from)
+    }
+
+    /// From now on every batch is as a node of another version writes it.
+    pub fn of_neighbouring_versions(&self) {
+        self.neighbours.store(true, Ordering::Relaxed);
     }
 
     /// Nothing reaches the other side any more, and nobody is told.
@@ -121,7 +128,10 @@ struct FakeWire {
 }
 
 impl Wire for FakeWire {
-    fn send(&self, _: usize, batch: Vec<u8>) {
+    fn send(&self, _: usize, mut batch: Vec<u8>) {
+        if self.network.neighbours.load(Ordering::Relaxed) {
+            batch = as_a_neighbour(&batch, self.from < self.to.name());
+        }
         if !self.network.is_cut(self.from, self.to.name()) {
             self.to.receive(&batch);
         }
@@ -136,5 +146,41 @@ impl Wire for FakeWire {
 
     fn session(&self) -> Option<ActorId> {
         Some(ActorId::Local(self.session))
+    }
+}
+
+/// The same batch as a newer node would write it, with fields and kinds that this one does not
+/// know; or as an older one, without what was added since.
+fn as_a_neighbour(batch: &[u8], newer: bool) -> Vec<u8> {
+    let mut batch: Value = serde_json::from_slice(batch).unwrap();
+    batch["v"] = json!(if newer { 2 } else { 0 });
+    let Some(envelopes) = batch["envelopes"].as_array_mut() else {
+        return serde_json::to_vec(&batch).unwrap();
+    };
+    for envelope in envelopes.iter_mut() {
+        if newer {
+            envelope["new"] = json!({ "a": [1, 2] });
+            add_a_field(&mut envelope["body"]);
+        } else {
+            envelope.as_object_mut().unwrap().remove("trace");
+        }
+    }
+    if newer {
+        let unknown = |body: Value| json!({ "view": 1, "body": body });
+        envelopes.insert(0, unknown(json!({ "Tell": { "Waved": { "hands": 2 } } })));
+        envelopes.push(unknown(json!("Bowed")));
+    }
+    serde_json::to_vec(&batch).unwrap()
+}
+
+/// To the fields of what is said, which stand below the names of its kinds.
+fn add_a_field(said: &mut Value) {
+    let Some(fields) = said.as_object_mut() else {
+        return;
+    };
+    let kind = fields.keys().next().filter(|_| fields.len() == 1).cloned();
+    match kind.filter(|kind| kind.starts_with(char::is_uppercase)) {
+        Some(kind) => add_a_field(&mut fields[&kind]),
+        None => drop(fields.insert("new".to_owned(), json!("?"))),
     }
 }
