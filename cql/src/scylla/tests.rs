@@ -9,6 +9,7 @@ mod faults;
 mod owners;
 mod proxy;
 mod races;
+mod sizes;
 
 use super::{CqlSettings, CqlStore, Millis, open};
 use crate::{Conversation, Message, MessageId, MessageText, UserId, Username};

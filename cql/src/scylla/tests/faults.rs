@@ -12,7 +12,7 @@ use crate::{
 use std::time::{Duration, Instant};
 
 /// A store behind the proxy, the same without it, and the proxy.
-async fn behind() -> Option<(CqlStore, CqlStore, Proxy)> {
+pub(super) async fn behind() -> Option<(CqlStore, CqlStore, Proxy)> {
     let direct = store().await?;
     let keyspace = direct.link.session.get_keyspace()?;
     let mut settings = server(&keyspace)?;

@@ -89,6 +89,17 @@ impl Proxy {
         self.trap.lock().unwrap().is_none()
     }
 
+    /// From now on requests that hold these bytes are counted.
+    pub(super) fn count(&self, marker: &[u8]) {
+        self.set(marker, usize::MAX, Fault::LoseRequest);
+    }
+
+    /// How many there were.
+    pub(super) fn counted(&self) -> usize {
+        let trap = self.trap.lock().unwrap();
+        trap.as_ref().map_or(0, |trap| usize::MAX - trap.skip)
+    }
+
     pub(super) fn turn(&self, wire: Wire) {
         self.wire.send_replace(wire);
     }
