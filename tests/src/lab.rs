@@ -8,6 +8,7 @@
 mod network;
 
 use crate::{Cluster, Process, Settings, Ting, cluster, names, within_limit};
+pub use network::Broken;
 use network::Network;
 use reqwest::Method;
 use serde_json::Value;
@@ -113,19 +114,31 @@ impl Lab {
     }
 
     /// From now on nothing that one node says reaches the other; the way back is open.
-    pub fn drops(&self, from: usize, to: usize) {
-        self.network.drops(from, to);
+    pub fn drops(&self, from: usize, to: usize) -> Vec<Broken> {
+        vec![self.network.drops(from, to)]
     }
 
     /// From now on the two don't reach each other.
-    pub fn cuts(&self, one: usize, other: usize) {
-        self.drops(one, other);
-        self.drops(other, one);
+    pub fn cuts(&self, one: usize, other: usize) -> Vec<Broken> {
+        [self.drops(one, other), self.drops(other, one)].concat()
     }
 
     /// From now on this node and the database don't reach each other.
-    pub fn cuts_database(&self, place: usize) {
-        self.network.drops_port(place, &crate::settings::database());
+    pub fn cuts_database(&self, place: usize) -> Vec<Broken> {
+        let database = crate::settings::database();
+        vec![self.network.drops_port(place, &database)]
+    }
+
+    /// From now on so many of a hundred packets to this node are lost.
+    pub fn loses(&self, place: usize, percent: u8) -> Vec<Broken> {
+        vec![self.network.loses(place, percent)]
+    }
+
+    /// This reaches everybody again.
+    pub fn mends(&self, broken: &[Broken]) {
+        for broken in broken {
+            self.network.mends(broken);
+        }
     }
 
     /// Everything reaches everybody again.
@@ -187,6 +200,12 @@ impl Lab {
         database("pause");
         PausedDatabase
     }
+
+    /// Kills the database, until what this gives is dropped: then it is started, and waited for.
+    pub fn kills_database(&self) -> KilledDatabase {
+        database("kill");
+        KilledDatabase
+    }
 }
 
 /// A database that hangs.
@@ -196,6 +215,16 @@ pub struct PausedDatabase;
 impl Drop for PausedDatabase {
     fn drop(&mut self) {
         database("cont");
+    }
+}
+
+/// A database that is not there.
+#[derive(Debug)]
+pub struct KilledDatabase;
+
+impl Drop for KilledDatabase {
+    fn drop(&mut self) {
+        database("up");
     }
 }
 

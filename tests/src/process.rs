@@ -147,20 +147,30 @@ impl Process {
 
     /// Starts it again after it was killed or has ended: same ports, same store.
     pub fn start_again(&self) {
-        assert!(lock(&self.running).is_none(), "the server is running");
-        let listening = self.listening();
-        {
-            let mut settings = lock(&self.settings);
-            *settings = settings
-                .clone()
-                .text("http.listen", &listening.http)
-                .text("admin.listen", &listening.admin);
-            if !listening.cluster.is_empty() {
-                *settings = settings.clone().text("cluster.listen", &listening.cluster);
-            }
-        }
+        self.keep_ports();
         if let Err(error) = self.run() {
             panic!("{error}");
+        }
+    }
+
+    /// The same, without waiting until it serves: its store may be away.
+    pub fn begin_again(&self) {
+        self.keep_ports();
+        if let Err(error) = self.run_until_it_listens() {
+            panic!("{error}");
+        }
+    }
+
+    fn keep_ports(&self) {
+        assert!(lock(&self.running).is_none(), "the server is running");
+        let listening = self.listening();
+        let mut settings = lock(&self.settings);
+        *settings = settings
+            .clone()
+            .text("http.listen", &listening.http)
+            .text("admin.listen", &listening.admin);
+        if !listening.cluster.is_empty() {
+            *settings = settings.clone().text("cluster.listen", &listening.cluster);
         }
     }
 
