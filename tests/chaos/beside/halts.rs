@@ -14,18 +14,18 @@ async fn the_owner_is_paused_for_half_a_minute() {
     }
     let story = Story::begins(Lab::of(3).await).await;
     let owner = story.owner;
-    let paused = story.now("the pause");
+    let paused = story.fault("the pause");
     story.lab.cluster().process(owner).signal("STOP");
     let up = story.lab.settles(2).await;
     assert!(!up.contains(&owner), "{up:?} are up");
     println!("{up:?} are up {:.1?} after the pause", paused.elapsed());
-    story.all_are_served(paused).await;
+    story.all_are_served_since(paused).await;
     println!(
         "everybody is served {:.1?} after the pause",
         paused.elapsed()
     );
     tokio::time::sleep_until(paused + Duration::from_secs(30)).await;
-    let end = story.now("its end");
+    let end = story.end_of("the pause");
     story.lab.cluster().process(owner).signal("CONT");
     story.lab.settles(3).await;
     println!("all are up {:.1?} after its end", end.elapsed());
@@ -38,11 +38,11 @@ async fn all_nodes_are_killed() {
         return;
     }
     let story = Story::begins(Lab::of(3).await).await;
-    story.now("the kill");
+    story.fault("the kill");
     for place in 0..3 {
         story.lab.cluster().process(place).kill();
     }
-    let end = story.now("the start");
+    let end = story.end_of("the kill");
     std::thread::scope(|scope| {
         for place in 0..3 {
             let process = story.lab.cluster().process(place);
@@ -68,23 +68,24 @@ async fn jumps(by: &str) {
         _ => settings,
     });
     let story = Story::begins(lab.await).await;
-    let jumped = story.now("the jump");
+    let jumped = story.fault("the jump");
+    story.end_of("the jump");
     std::fs::write(clock.path(), by).unwrap();
-    story.all_are_served(jumped).await;
+    story.all_are_served_since(jumped).await;
     println!(
         "everybody is served {:.1?} after the jump",
         jumped.elapsed()
     );
     // What it owned goes to others, and its time with it.
-    let killed = story.now("the kill");
+    let killed = story.fault("the kill");
     story.lab.cluster().process(0).kill();
     story.lab.settles(2).await;
-    story.all_are_served(killed).await;
+    story.all_are_served_since(killed).await;
     println!(
         "everybody is served {:.1?} after the kill",
         killed.elapsed()
     );
-    let end = story.now("the start");
+    let end = story.end_of("the kill");
     story.lab.cluster().process(0).start_again();
     story.lab.settles(3).await;
     println!("all are up {:.1?} after the start", end.elapsed());
