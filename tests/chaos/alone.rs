@@ -43,3 +43,26 @@ async fn the_database_hangs_for_a_quarter_of_a_minute() {
     println!("all was well again within {:.1?}", end.elapsed());
     assert!(figures.typing_gap < Duration::from_secs(5), "{figures}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_database_is_killed_and_comes_back() {
+    if !lab::is_there() {
+        return;
+    }
+    let story = Story::begins(Lab::of(3).await).await;
+    tokio::task::block_in_place(|| story.lab.readies_database());
+    let killed = story.fault("the kill");
+    let gone = story.lab.kills_database();
+    tokio::time::sleep_until(killed + Duration::from_secs(5)).await;
+    tokio::task::block_in_place(|| drop(gone));
+    println!(
+        "the database answers {:.1?} after its kill",
+        killed.elapsed()
+    );
+    let end = story.end_of("the kill");
+    story.lab.settles(3).await;
+    story.all_are_served_since(end).await;
+    println!("all was well again within {:.1?}", end.elapsed());
+    let figures = story.ends("database killed").await;
+    assert!(figures.typing_gap < Duration::from_secs(5), "{figures}");
+}

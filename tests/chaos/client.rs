@@ -80,6 +80,18 @@ impl Client {
         (0..count).map(move |step| (home + step) % count)
     }
 
+    /// The nearest node that takes people, however long it takes until there is one.
+    pub async fn is_sent_to(&self) -> usize {
+        loop {
+            for place in self.order() {
+                if is_ready(&self.nodes[place]).await {
+                    return place;
+                }
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
     /// Connects, however long it takes.
     pub async fn connects(&self, reads: &[Reading]) -> Online {
         loop {
@@ -174,7 +186,7 @@ pub async fn read(
 }
 
 /// Whether a node takes people, as a balancer asks it.
-pub async fn is_ready(node: &Ting) -> bool {
+async fn is_ready(node: &Ting) -> bool {
     let ask = node.admin(Method::GET, "/readyz").try_send();
     let answer = tokio::time::timeout(READY, ask).await;
     matches!(answer, Ok(Ok(answer)) if answer.status == 200)

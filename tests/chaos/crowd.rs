@@ -3,7 +3,7 @@
 use crate::client::Client;
 use crate::dice::Dice;
 use crate::log::Conversation;
-use crate::people::{sends, types};
+use crate::people::{Way, sends, types};
 use crate::plan::NODES;
 use crate::story::Story;
 use serde_json::json;
@@ -15,11 +15,11 @@ use tokio::sync::watch;
 const NOW_AND_THEN: Duration = Duration::from_millis(400);
 
 /// How often each of many people sends: with [`SENDERS`] in each channel and one in each private
-/// 54 a second in all.
+/// 68 a second in all.
 const OFTEN: Duration = Duration::from_millis(240);
 
 /// Senders in each channel of many people.
-const SENDERS: usize = 4;
+const SENDERS: usize = 5;
 
 /// The people of a story.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +30,8 @@ pub enum Crowd {
     /// The same, with one more who sends to this node alone, whatever it answers; it owns the
     /// channel.
     Stubborn(usize),
+    /// Few, who send to nodes that say they take people.
+    Balanced,
     /// A channel and a private at each node, with people on others who watch, type one message
     /// after the other and send; what they do follows from the seed.
     Many(u64),
@@ -39,14 +41,15 @@ impl Crowd {
     /// They come.
     pub async fn gathers(self, story: &mut Story, over: &watch::Receiver<bool>) {
         match self {
-            Crowd::Few => few(story, None, over).await,
-            Crowd::Stubborn(place) => few(story, Some(place), over).await,
+            Crowd::Few => few(story, None, Way::Nearest, over).await,
+            Crowd::Balanced => few(story, None, Way::Balanced, over).await,
+            Crowd::Stubborn(place) => few(story, Some(place), Way::Nearest, over).await,
             Crowd::Many(seed) => many(story, seed, over).await,
         }
     }
 }
 
-async fn few(story: &mut Story, stubborn: Option<usize>, over: &watch::Receiver<bool>) {
+async fn few(story: &mut Story, stubborn: Option<usize>, way: Way, over: &watch::Receiver<bool>) {
     let nodes = story.nodes().to_vec();
     let (channel, owner) = channel_of(&story.lab, &nodes, stubborn).await;
     story.owner = owner;
@@ -62,7 +65,7 @@ async fn few(story: &mut Story, stubborn: Option<usize>, over: &watch::Receiver<
         let role = format!("sender of node {home}");
         let dice = Dice::of(0, home as u64);
         story.acts(role, client, conversation, over, |actor| {
-            sends(actor, NOW_AND_THEN, false, dice)
+            sends(actor, NOW_AND_THEN, way, dice)
         });
         let client = Client::new(&nodes, home, "typist").await;
         let role = format!("typist of node {home}");
@@ -72,7 +75,7 @@ async fn few(story: &mut Story, stubborn: Option<usize>, over: &watch::Receiver<
         let client = Client::new(&nodes, home, "stays").await;
         let role = format!("stubborn sender of node {home}");
         story.acts(role, client, conversation, over, |actor| {
-            sends(actor, NOW_AND_THEN, true, Dice::of(0, 0))
+            sends(actor, NOW_AND_THEN, Way::Stubborn, Dice::of(0, 0))
         });
     }
 }
@@ -99,7 +102,7 @@ async fn many(story: &mut Story, seed: u64, over: &watch::Receiver<bool>) {
             let role = format!("sender {sender} of channel {place}, node {home}");
             let dice = dice();
             story.acts(role, client, conversation, over, |actor| {
-                sends(actor, OFTEN, false, dice)
+                sends(actor, OFTEN, Way::Nearest, dice)
             });
         }
         let home = (place + 2) % NODES;
@@ -126,7 +129,7 @@ async fn many(story: &mut Story, seed: u64, over: &watch::Receiver<bool>) {
         let role = format!("the same, who sends to private {place}");
         let sending = dice();
         story.acts(role, author, conversation, over, |actor| {
-            sends(actor, 2 * OFTEN, false, sending)
+            sends(actor, 2 * OFTEN, Way::Nearest, sending)
         });
     }
 }

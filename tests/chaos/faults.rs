@@ -1,5 +1,6 @@
 //! Faults: each begins, lasts, and ends.
 
+use std::process::Command;
 use tests::Lab;
 use tests::lab::{Broken, KilledDatabase, PausedDatabase};
 use tests::quota::Quota;
@@ -15,6 +16,10 @@ pub enum Fault {
     Paused(usize),
     /// A node gets a tenth of a core.
     Slow(usize),
+    /// A node can open no file and take no connection.
+    NoDescriptors(usize),
+    /// A node gets no more memory, which kills it; it is started at its end.
+    NoMemory(usize),
     /// A node is cut off from both others.
     Isolated(usize),
     /// Two nodes don't reach each other.
@@ -40,6 +45,8 @@ pub enum Lasting {
     Stopped(usize),
     /// Ways to be mended.
     Broken(Vec<Broken>),
+    /// One to have its number of descriptors again.
+    Limited(usize, usize),
     /// Until it is dropped.
     Quota(#[allow(dead_code, reason = "dropped")] Quota),
     /// Until it is dropped.
@@ -56,6 +63,8 @@ impl Fault {
             Fault::Restarted(_) => "restarted",
             Fault::Paused(_) => "paused",
             Fault::Slow(_) => "a tenth of a core",
+            Fault::NoDescriptors(_) => "no descriptors",
+            Fault::NoMemory(_) => "no memory",
             Fault::Isolated(_) => "isolated",
             Fault::Cut(..) => "cut in two",
             Fault::OneWay(..) => "one way",
@@ -70,7 +79,7 @@ impl Fault {
     pub fn stops(self) -> Option<usize> {
         match self {
             Fault::Killed(node) | Fault::Restarted(node) | Fault::Paused(node) => Some(node),
-            Fault::Slow(node) => Some(node),
+            Fault::Slow(node) | Fault::NoMemory(node) => Some(node),
             _ => None,
         }
     }
@@ -99,6 +108,19 @@ impl Fault {
                 Lasting::Stopped(place)
             }
             Fault::Slow(place) => Lasting::Quota(Quota::of_a_tenth(process(place).pid())),
+            Fault::NoDescriptors(place) => {
+                let pid = process(place).pid();
+                let open = std::fs::read_dir(format!("/proc/{pid}/fd"));
+                let open = open.expect("a process has descriptors").count();
+                let before = descriptors(pid, open);
+                Lasting::Limited(place, before)
+            }
+            Fault::NoMemory(place) => {
+                let quota = Quota::of_memory(process(place).pid(), 1 << 20);
+                process(place).ended();
+                drop(quota);
+                Lasting::Gone(vec![place])
+            }
             Fault::Isolated(place) => {
                 let cuts = others(place).flat_map(|other| lab.cuts(place, other));
                 Lasting::Broken(cuts.collect())
@@ -124,7 +146,24 @@ impl Lasting {
             }
             Lasting::Stopped(place) => lab.cluster().process(place).signal("CONT"),
             Lasting::Broken(broken) => lab.mends(&broken),
+            Lasting::Limited(place, before) => {
+                descriptors(lab.cluster().process(place).pid(), before);
+            }
             Lasting::Quota(_) | Lasting::Paused(_) | Lasting::Killed(_) => {}
         }
     }
+}
+
+/// Lets a process have so many descriptors; how many it could have before.
+fn descriptors(pid: u32, count: usize) -> usize {
+    let pid = format!("--pid={pid}");
+    let prlimit = |rest: &[&str]| {
+        let done = Command::new("prlimit").arg(&pid).args(rest).output();
+        let done = done.expect("util-linux has prlimit");
+        assert!(done.status.success(), "prlimit {rest:?}: {done:?}");
+        String::from_utf8_lossy(&done.stdout).trim().to_owned()
+    };
+    let before = prlimit(&["--nofile", "--raw", "--noheadings", "--output=SOFT"]);
+    prlimit(&[&format!("--nofile={count}:")]);
+    before.parse().expect("a number of descriptors")
 }

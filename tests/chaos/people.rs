@@ -48,8 +48,15 @@ impl Actor {
     }
 }
 
-/// Watches conversations, and comes back whenever the connection ends.
-pub async fn watches(client: Client, log: Shared, who: Who, conversations: Vec<usize>) {
+/// Watches conversations, and comes back whenever the connection ends. While `stalled` is true
+/// nothing that comes is read.
+pub async fn watches(
+    client: Client,
+    log: Shared,
+    who: Who,
+    conversations: Vec<usize>,
+    mut stalled: watch::Receiver<bool>,
+) {
     let mut known: HashMap<u64, Text> = HashMap::new();
     let mut reads: Vec<Reading> = {
         let log = log.open();
@@ -87,7 +94,20 @@ pub async fn watches(client: Client, log: Shared, who: Who, conversations: Vec<u
             hears(&client, &log, who, &mut online, &event, false, &mut known);
         }
         let caught_up = Instant::now();
-        while let Some(event) = online.events.next().await {
+        loop {
+            let event = tokio::select! {
+                event = online.events.next() => event,
+                Ok(()) = stalled.changed() => {
+                    let stalls = *stalled.borrow_and_update();
+                    // An error is that the connection is over, which is heard next.
+                    let _ = match stalls {
+                        true => online.sender.stop_reading().await,
+                        false => online.sender.read_again().await,
+                    };
+                    continue;
+                }
+            };
+            let Some(event) = event else { break };
             let live = event.at > caught_up;
             hears(&client, &log, who, &mut online, &event, live, &mut known);
             if event.name == "cursor" {
@@ -183,10 +203,20 @@ fn hears(
     }
 }
 
+/// Where somebody sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// To the nearest node, and to the next one when one does not acknowledge it.
+    Nearest,
+    /// To the nearest one alone, for ever.
+    Stubborn,
+    /// To the nearest one that says it takes people, as a balancer does.
+    Balanced,
+}
+
 /// Sends one message after the other by HTTP, each so long after the last one, and what is
-/// overdue in quick succession. Each is repeated with its key, at the next node when one does not
-/// acknowledge it; by somebody who `stays`, at the same, for ever.
-pub async fn sends(me: Actor, every: Duration, stays: bool, mut dice: Dice) {
+/// overdue in quick succession. Each is repeated with its key.
+pub async fn sends(me: Actor, every: Duration, way: Way, mut dice: Dice) {
     let nodes = me.client.nodes.len();
     let mut place = me.client.home;
     let mut due = Instant::now();
@@ -201,11 +231,14 @@ pub async fn sends(me: Actor, every: Duration, stays: bool, mut dice: Dice) {
         if dice.draws(HOMESICK) == 0 {
             place = me.client.home;
         }
-        while if stays {
-            !me.is_over()
-        } else {
-            asked.elapsed() < GIVES_UP
-        } {
+        let goes_on = || match way {
+            Way::Stubborn => !me.is_over(),
+            _ => asked.elapsed() < GIVES_UP,
+        };
+        while goes_on() {
+            if way == Way::Balanced {
+                place = me.client.is_sent_to().await;
+            }
             let ask = me.client.nodes[place].post("/api/v1/message");
             let asking = ask.bearer(&me.client.auth).json(&body).try_send();
             let status = match within(asking).await {
@@ -222,7 +255,7 @@ pub async fn sends(me: Actor, every: Duration, stays: bool, mut dice: Dice) {
                 me.add(What::Wrong(format!("a send is answered {status}")));
                 break;
             }
-            if !stays {
+            if way == Way::Nearest {
                 place = (place + 1) % nodes;
             }
             sleep(PAUSE).await;
@@ -230,6 +263,35 @@ pub async fn sends(me: Actor, every: Duration, stays: bool, mut dice: Dice) {
         // Nobody makes up for more than some seconds.
         due = (due + every).max(Instant::now() - 40 * every);
         tokio::time::sleep_until(due.max(Instant::now() + every / 2)).await;
+    }
+}
+
+/// Types a thousand times a second, and waits for no answer.
+pub async fn floods(client: Client, target: Target) {
+    let reading = Reading {
+        target: target.clone(),
+        low: None,
+    };
+    let reads = std::slice::from_ref(&reading);
+    loop {
+        let sender = client.connects(reads).await.sender;
+        let begin = json!({ "type": target.kind.as_str(), "target": target.target, "text": "0" });
+        let begun = sender.emit_with_ack("post-message", begin, tests::LIMIT);
+        let begun = begun.await.unwrap_or_default();
+        let mut pace = tokio::time::interval(Duration::from_millis(10));
+        for rev in 1_u64.. {
+            if rev % 10 == 0 {
+                pace.tick().await;
+            }
+            let change = json!({
+                "type": target.kind.as_str(), "target": target.target, "typing": true,
+                "messageid": begun["messageid"], "text": rev.to_string(), "rev": rev,
+            });
+            // It may be ended for this.
+            if sender.emit("patch-message", change).await.is_err() {
+                break;
+            }
+        }
     }
 }
 

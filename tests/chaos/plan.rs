@@ -80,7 +80,11 @@ impl Iterator for Plan {
         let entry = |fault: Fault, after: Duration, lasts: Duration| Entry {
             fault,
             after,
-            lasts,
+            // It takes a quarter of a minute and more to start again.
+            lasts: match fault {
+                Fault::DatabaseKilled => lasts / 4,
+                _ => lasts,
+            },
         };
         let entries = [
             entry(first, Duration::ZERO, self.seconds(3, 20)),

@@ -5,7 +5,7 @@ use crate::crowd::Crowd;
 use crate::figures::Figures;
 use crate::judge::{AFTER_FAULT, History, Violation, told, violations};
 use crate::log::{Log, Shared, What};
-use crate::people::Actor;
+use crate::people::{self, Actor};
 use std::time::Duration;
 use tests::{Lab, Ting};
 use tokio::sync::watch;
@@ -73,12 +73,19 @@ impl Story {
         self.readers.push(reader.clone());
     }
 
-    /// Somebody who watches.
-    pub fn watches(&mut self, role: String, client: Client, conversations: &[usize]) {
+    /// Somebody who watches; what is given makes this one stop reading, and read again.
+    pub fn watches(
+        &mut self,
+        role: String,
+        client: Client,
+        conversations: &[usize],
+    ) -> watch::Sender<bool> {
         let who = (self.log.open()).person(&client.name, &role, conversations, false);
-        let watching =
-            crate::people::watches(client, self.log.clone(), who, conversations.to_vec());
+        let (stalls, stalled) = watch::channel(false);
+        let (log, conversations) = (self.log.clone(), conversations.to_vec());
+        let watching = people::watches(client, log, who, conversations, stalled);
         self.viewers.push(tokio::spawn(watching));
+        stalls
     }
 
     /// Somebody who types or sends.

@@ -184,21 +184,30 @@ impl Lab {
 
     /// Waits until so many are up, and agree on it; which.
     pub async fn settles(&self, count: usize) -> Vec<usize> {
-        let settling = async {
-            loop {
-                match self.up().await {
-                    Some(up) if up.len() == count => return up,
-                    _ => tokio::time::sleep(AGAIN).await,
-                }
+        within_limit(&format!("{count} members that agree"), self.settled(count)).await
+    }
+
+    /// The same, however long it takes: who is put out often stays away for half a minute.
+    pub async fn settled(&self, count: usize) -> Vec<usize> {
+        loop {
+            match self.up().await {
+                Some(up) if up.len() == count => return up,
+                _ => tokio::time::sleep(AGAIN).await,
             }
-        };
-        within_limit(&format!("{count} members that agree"), settling).await
+        }
     }
 
     /// Stops the database as a machine that hangs does, until what this gives is dropped.
     pub fn pauses_database(&self) -> PausedDatabase {
         database("pause");
         PausedDatabase
+    }
+
+    /// Has the database write its tables' definitions to the disk: it reads them from there when
+    /// it starts, while what is in the tables comes from its log.
+    pub fn readies_database(&self) {
+        let server = concat!(env!("CARGO_MANIFEST_DIR"), "/cassandra/server");
+        is_done(Command::new(server).args(["nodetool", "1", "flush", "system_schema"]));
     }
 
     /// Kills the database, until what this gives is dropped: then it is started, and waited for.
@@ -230,9 +239,11 @@ impl Drop for KilledDatabase {
 
 fn database(command: &str) {
     let server = concat!(env!("CARGO_MANIFEST_DIR"), "/cassandra/server");
-    let done = Command::new(server).args([command, "1"]).status();
-    assert!(
-        done.as_ref().is_ok_and(|status| status.success()),
-        "{server} {command} 1: {done:?}"
-    );
+    is_done(Command::new(server).args([command, "1"]));
+}
+
+fn is_done(command: &mut Command) {
+    let done = command.status();
+    let well = done.as_ref().is_ok_and(|status| status.success());
+    assert!(well, "{command:?}: {done:?}");
 }

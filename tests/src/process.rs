@@ -107,6 +107,13 @@ impl Process {
         running.as_ref().expect("the server is running").child.id()
     }
 
+    /// Whether it was started and has not ended.
+    pub fn is_running(&self) -> bool {
+        let mut running = lock(&self.running);
+        let ended = running.as_mut().map(|running| running.child.try_wait());
+        matches!(ended, Some(Ok(None)))
+    }
+
     /// All it has written.
     pub fn log(&self) -> Vec<String> {
         self.log.lines()

@@ -3,57 +3,73 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Where the controllers of processor time are: version 1 or 2.
-const ROOTS: [(&str, &str, &str); 2] = [
-    ("/sys/fs/cgroup/cpu", "cpu.cfs_quota_us", "10000"),
-    ("/sys/fs/cgroup", "cpu.max", "10000 100000"),
+/// Where a controller is, in version 1 or 2: its directory, and the file that bounds.
+type Places = [(&'static str, &'static str); 2];
+
+const CPU: Places = [
+    ("/sys/fs/cgroup/cpu", "cpu.cfs_quota_us"),
+    ("/sys/fs/cgroup", "cpu.max"),
+];
+
+const MEMORY: Places = [
+    ("/sys/fs/cgroup/memory", "memory.limit_in_bytes"),
+    ("/sys/fs/cgroup", "memory.max"),
 ];
 
 /// Groups of one run have names of their own.
 static NEXT: AtomicUsize = AtomicUsize::new(0);
 
-/// A process that gets a share of a core, until this is dropped.
+/// A process that gets a share of the machine, until this is dropped.
 #[derive(Debug)]
 pub struct Quota {
     group: PathBuf,
     root: &'static Path,
 }
 
-/// Whether this machine can bound processor time; says so if not.
+/// Whether this machine can bound processor time and memory; says so if not.
 pub fn is_there() -> bool {
-    let is = root().is_some();
+    let is = Quota::made(CPU).is_some() && Quota::made(MEMORY).is_some();
     if !is {
-        println!("skipped: no control group of processor time can be made here");
+        println!("skipped: no control groups of processor time and memory can be made here");
     }
     is
-}
-
-fn root() -> Option<(&'static Path, &'static str, &'static str)> {
-    let there = |(root, file, share): &(&'static str, &'static str, &'static str)| {
-        let root = Path::new(*root);
-        // A file of the root group says that the controller is there; making a group, that we may.
-        let group = root.join(format!("ting-test-{}-probe", std::process::id()));
-        let made = std::fs::create_dir(&group).is_ok();
-        let has = group.join(file).exists();
-        if made {
-            std::fs::remove_dir(&group).ok()?;
-        }
-        has.then_some((root, *file, *share))
-    };
-    ROOTS.iter().find_map(there)
 }
 
 impl Quota {
     /// A tenth of a core for this process.
     pub fn of_a_tenth(pid: u32) -> Quota {
-        let (root, file, share) = root().expect("control groups of processor time");
-        let count = NEXT.fetch_add(1, Ordering::Relaxed);
-        let group = root.join(format!("ting-test-{}-{count}", std::process::id()));
-        std::fs::create_dir(&group).expect("a control group");
-        let quota = Quota { group, root };
-        write(&quota.group.join(file), share);
-        write(&quota.group.join("cgroup.procs"), &pid.to_string());
-        quota
+        let (quota, file) = Quota::made(CPU).expect("control groups of processor time");
+        // Of a period of a tenth of a second, which version 2 wants to be named.
+        let share = match file.ends_with("cpu.max") {
+            true => "10000 100000",
+            false => "10000",
+        };
+        quota.holds(&file, share, pid)
+    }
+
+    /// So many bytes for what this process takes from now on.
+    pub fn of_memory(pid: u32, bytes: usize) -> Quota {
+        let (quota, file) = Quota::made(MEMORY).expect("control groups of memory");
+        quota.holds(&file, &bytes.to_string(), pid)
+    }
+
+    /// A group that holds nothing yet, and the file that bounds it.
+    fn made(places: Places) -> Option<(Quota, PathBuf)> {
+        places.iter().find_map(|(root, file)| {
+            let root = Path::new(*root);
+            let count = NEXT.fetch_add(1, Ordering::Relaxed);
+            let group = root.join(format!("ting-test-{}-{count}", std::process::id()));
+            std::fs::create_dir(&group).ok()?;
+            let quota = Quota { group, root };
+            let file = quota.group.join(file);
+            file.exists().then_some((quota, file))
+        })
+    }
+
+    fn holds(self, file: &Path, bound: &str, pid: u32) -> Quota {
+        write(file, bound);
+        write(&self.group.join("cgroup.procs"), &pid.to_string());
+        self
     }
 }
 

@@ -17,6 +17,10 @@ const SHORT: usize = 120;
 /// How often what was shown so far is judged: so that a run which has failed is not gone on with.
 const JUDGED: Duration = Duration::from_secs(300);
 
+/// How long all nodes may take to be members again: who was put out often in a row stays away
+/// for half a minute.
+const WHOLE: Duration = Duration::from_secs(60);
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "as long as it is asked to be; two minutes"]
 async fn random_pairs() {
@@ -30,6 +34,7 @@ async fn random_pairs() {
     // What panics on the way says so too.
     let repeats = Repeats(again.clone());
     let story = Story::of(Lab::of(NODES).await, Crowd::Many(seed)).await;
+    tokio::task::block_in_place(|| story.lab.readies_database());
     let began = Instant::now();
     let mut judged = began;
     let mut recoveries = Recoveries::default();
@@ -51,7 +56,8 @@ async fn random_pairs() {
         let end = Instant::now();
         story.all_are_served_since(end).await;
         let served = end.elapsed();
-        story.lab.settles(NODES).await;
+        let settled = tokio::time::timeout(WHOLE, story.lab.settled(NODES)).await;
+        assert!(settled.is_ok(), "not all are members within {WHOLE:?}");
         let slow = slowest_send(&story, begin);
         for entry in &pair.entries {
             slowest.add(entry.fault.name(), slow);

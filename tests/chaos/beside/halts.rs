@@ -1,5 +1,7 @@
 //! Nodes stop for a while, for good, or live at another time.
 
+use super::{Places, suffers};
+use crate::faults::Fault;
 use crate::story::Story;
 use std::time::Duration;
 use tests::{Lab, lab};
@@ -30,6 +32,42 @@ async fn the_owner_is_paused_for_half_a_minute() {
     story.lab.settles(3).await;
     println!("all are up {:.1?} after its end", end.elapsed());
     story.ends("owner paused 30 s").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_with_sockets_is_paused_for_a_quarter_of_a_minute() {
+    let chosen = |(_, [one, _]): Places| vec![Fault::Paused(one)];
+    suffers("another paused", chosen, Duration::from_secs(15)).await;
+}
+
+/// How long what was killed is away.
+const AWAY: Duration = Duration::from_secs(8);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_owner_is_killed() {
+    suffers(
+        "owner killed",
+        |(owner, _)| vec![Fault::Killed(owner)],
+        AWAY,
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "the owner's and both are in the selection"]
+async fn a_node_with_sockets_is_killed() {
+    suffers(
+        "another killed",
+        |(_, [one, _])| vec![Fault::Killed(one)],
+        AWAY,
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_owner_and_a_node_with_sockets_are_killed() {
+    let both = |(owner, [one, _]): Places| vec![Fault::Killed(owner), Fault::Killed(one)];
+    suffers("two killed", both, AWAY).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
