@@ -64,17 +64,19 @@ async fn few(story: &mut Story, stubborn: Option<usize>, way: Way, over: &watch:
         let client = Client::new(&nodes, home, "sender").await;
         let role = format!("sender of node {home}");
         let dice = Dice::of(0, home as u64);
-        story.acts(role, client, conversation, over, |actor| {
+        story.acts(role, client, conversation, true, over, |actor| {
             sends(actor, NOW_AND_THEN, way, dice)
         });
         let client = Client::new(&nodes, home, "typist").await;
         let role = format!("typist of node {home}");
-        story.acts(role, client, conversation, over, |actor| types(actor, None));
+        story.acts(role, client, conversation, true, over, |actor| {
+            types(actor, None)
+        });
     }
     if let Some(home) = stubborn {
         let client = Client::new(&nodes, home, "stays").await;
         let role = format!("stubborn sender of node {home}");
-        story.acts(role, client, conversation, over, |actor| {
+        story.acts(role, client, conversation, false, over, |actor| {
             sends(actor, NOW_AND_THEN, Way::Stubborn, Dice::of(0, 0))
         });
     }
@@ -101,7 +103,7 @@ async fn many(story: &mut Story, seed: u64, over: &watch::Receiver<bool>) {
             let client = Client::new(&nodes, home, "sender").await;
             let role = format!("sender {sender} of channel {place}, node {home}");
             let dice = dice();
-            story.acts(role, client, conversation, over, |actor| {
+            story.acts(role, client, conversation, true, over, |actor| {
                 sends(actor, OFTEN, Way::Nearest, dice)
             });
         }
@@ -109,7 +111,9 @@ async fn many(story: &mut Story, seed: u64, over: &watch::Receiver<bool>) {
         let client = Client::new(&nodes, home, "typist").await;
         let role = format!("typist of channel {place}, node {home}");
         let dice = Some(dice());
-        story.acts(role, client, conversation, over, |actor| types(actor, dice));
+        story.acts(role, client, conversation, true, over, |actor| {
+            types(actor, dice)
+        });
     }
     for place in 0..NODES {
         let home = (place + 1) % NODES;
@@ -123,12 +127,12 @@ async fn many(story: &mut Story, seed: u64, over: &watch::Receiver<bool>) {
         story.watches(role, reader, &[conversation]);
         let role = format!("author of private {place}, node {place}");
         let typing = Some(dice());
-        story.acts(role, author.clone(), conversation, over, |actor| {
+        story.acts(role, author.clone(), conversation, true, over, |actor| {
             types(actor, typing)
         });
         let role = format!("the same, who sends to private {place}");
         let sending = dice();
-        story.acts(role, author, conversation, over, |actor| {
+        story.acts(role, author, conversation, true, over, |actor| {
             sends(actor, 2 * OFTEN, Way::Nearest, sending)
         });
     }

@@ -47,8 +47,8 @@ pub enum Lasting {
     Broken(Vec<Broken>),
     /// One to have its number of descriptors again.
     Limited(usize, usize),
-    /// Until it is dropped.
-    Quota(#[allow(dead_code, reason = "dropped")] Quota),
+    /// One that had to wait, until this is dropped.
+    Quota(Quota),
     /// Until it is dropped.
     Paused(#[allow(dead_code, reason = "dropped")] PausedDatabase),
     /// Until it is dropped.
@@ -149,7 +149,8 @@ impl Lasting {
             Lasting::Limited(place, before) => {
                 descriptors(lab.cluster().process(place).pid(), before);
             }
-            Lasting::Quota(_) | Lasting::Paused(_) | Lasting::Killed(_) => {}
+            Lasting::Quota(quota) => println!("it had to wait {} times", quota.throttled()),
+            Lasting::Paused(_) | Lasting::Killed(_) => {}
         }
     }
 }

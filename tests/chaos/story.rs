@@ -88,17 +88,18 @@ impl Story {
         stalls
     }
 
-    /// Somebody who types or sends.
+    /// Somebody who types or sends; whether all is well without them is said by `waited`.
     pub fn acts<F: Future<Output = ()> + Send + 'static>(
         &mut self,
         role: String,
         client: Client,
         conversation: usize,
+        waited: bool,
         over: &watch::Receiver<bool>,
         act: impl FnOnce(Actor) -> F,
     ) {
         let mut log = self.log.open();
-        let who = log.person(&client.name, &role, &[], true);
+        let who = log.person(&client.name, &role, &[], waited);
         let target = log.conversations[conversation].seen_by(&client.name);
         drop(log);
         let actor = Actor {

@@ -66,6 +66,15 @@ impl Quota {
         })
     }
 
+    /// How often the process had to wait for its share so far.
+    pub fn throttled(&self) -> usize {
+        let stat = std::fs::read_to_string(self.group.join("cpu.stat")).unwrap_or_default();
+        let line = stat
+            .lines()
+            .find_map(|line| line.strip_prefix("nr_throttled "));
+        line.and_then(|count| count.parse().ok()).unwrap_or(0)
+    }
+
     fn holds(self, file: &Path, bound: &str, pid: u32) -> Quota {
         write(file, bound);
         write(&self.group.join("cgroup.procs"), &pid.to_string());
