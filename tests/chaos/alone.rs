@@ -52,7 +52,7 @@ async fn the_database_is_killed_and_comes_back() {
     let story = Story::begins(Lab::of(3).await).await;
     tokio::task::block_in_place(|| story.lab.readies_database());
     let killed = story.fault("the kill");
-    let gone = story.lab.kills_database();
+    let gone = story.lab.kills_database(1);
     tokio::time::sleep_until(killed + Duration::from_secs(5)).await;
     tokio::task::block_in_place(|| drop(gone));
     println!(

@@ -5,6 +5,9 @@ use tests::Lab;
 use tests::lab::{Broken, KilledDatabase, PausedDatabase};
 use tests::quota::Quota;
 
+/// Descriptors that a node opens first and keeps: if it may have no others, it can open none.
+const TAKEN: usize = 16;
+
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -109,14 +112,11 @@ impl Fault {
             }
             Fault::Slow(place) => Lasting::Quota(Quota::of_a_tenth(process(place).pid())),
             Fault::NoDescriptors(place) => {
-                let pid = process(place).pid();
-                let open = std::fs::read_dir(format!("/proc/{pid}/fd"));
-                let open = open.expect("a process has descriptors").count();
-                let before = descriptors(pid, open);
+                let before = descriptors(process(place).pid(), TAKEN);
                 Lasting::Limited(place, before)
             }
             Fault::NoMemory(place) => {
-                let quota = Quota::of_memory(process(place).pid(), 1 << 20);
+                let quota = Quota::of_memory(process(place).pid(), 64 << 10);
                 process(place).ended();
                 drop(quota);
                 Lasting::Gone(vec![place])
@@ -130,7 +130,7 @@ impl Fault {
             Fault::Lossy(place) => Lasting::Broken(lab.loses(place, 30)),
             Fault::NoDatabase(place) => Lasting::Broken(lab.cuts_database(place)),
             Fault::DatabasePaused => Lasting::Paused(lab.pauses_database()),
-            Fault::DatabaseKilled => Lasting::Killed(lab.kills_database()),
+            Fault::DatabaseKilled => Lasting::Killed(lab.kills_database(1)),
         }
     }
 }

@@ -18,4 +18,5 @@ mod judge;
 mod log;
 mod people;
 mod plan;
+mod quorum;
 mod story;

@@ -199,7 +199,7 @@ impl Lab {
 
     /// Stops the database as a machine that hangs does, until what this gives is dropped.
     pub fn pauses_database(&self) -> PausedDatabase {
-        database("pause");
+        database("pause", 1);
         PausedDatabase
     }
 
@@ -210,10 +210,11 @@ impl Lab {
         is_done(Command::new(server).args(["nodetool", "1", "flush", "system_schema"]));
     }
 
-    /// Kills the database, until what this gives is dropped: then it is started, and waited for.
-    pub fn kills_database(&self) -> KilledDatabase {
-        database("kill");
-        KilledDatabase
+    /// Kills a node of the database, which are counted from 1, until what this gives is dropped:
+    /// then it is started, and waited for.
+    pub fn kills_database(&self, node: usize) -> KilledDatabase {
+        database("kill", node);
+        KilledDatabase(node)
     }
 }
 
@@ -223,23 +224,23 @@ pub struct PausedDatabase;
 
 impl Drop for PausedDatabase {
     fn drop(&mut self) {
-        database("cont");
+        database("cont", 1);
     }
 }
 
-/// A database that is not there.
+/// A node of the database that is not there.
 #[derive(Debug)]
-pub struct KilledDatabase;
+pub struct KilledDatabase(usize);
 
 impl Drop for KilledDatabase {
     fn drop(&mut self) {
-        database("up");
+        database("up", self.0);
     }
 }
 
-fn database(command: &str) {
+fn database(command: &str, node: usize) {
     let server = concat!(env!("CARGO_MANIFEST_DIR"), "/cassandra/server");
-    is_done(Command::new(server).args([command, "1"]));
+    is_done(Command::new(server).args([command, &node.to_string()]));
 }
 
 fn is_done(command: &mut Command) {

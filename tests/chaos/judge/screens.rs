@@ -16,6 +16,8 @@ struct Screen {
     ghosts: HashSet<u64>,
     /// What this person was shown as taken away.
     gone: HashSet<u64>,
+    /// When there was a connection for the first time.
+    came: Option<Duration>,
     /// Since when there is a connection.
     connected: Option<Duration>,
     /// Since when there is none, if there was one.
@@ -84,6 +86,7 @@ impl<'a> Screens<'a> {
                     let away = *at - closed;
                     add(Invariant::Away, None, None, format!("away for {away:?}"));
                 }
+                screen.came.get_or_insert(*at);
                 screen.connected = Some(*at);
                 screen.people = people.iter().copied().collect();
                 self.online.insert(who);
@@ -125,7 +128,12 @@ impl<'a> Screens<'a> {
                                 let said = format!("{id} {said:?} was acknowledged as {place}");
                                 add(Invariant::Retold, Some(id), send, said);
                             }
-                            Some((since, _)) if *at > *since + HEALTHY && !calm.excuses(*at) => {
+                            // Who comes later is not late.
+                            Some((since, _))
+                                if *at
+                                    > (*since).max(screen.came.unwrap_or_default()) + HEALTHY
+                                    && !calm.excuses(*at) =>
+                            {
                                 let late = *at - *since;
                                 let said = format!("{id} {said:?} was shown {late:?} late");
                                 add(Invariant::Unshown, Some(id), send, said);
