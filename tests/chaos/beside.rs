@@ -7,6 +7,7 @@ mod halts;
 mod restarts;
 mod starved;
 
+use crate::crowd::Crowd;
 use crate::faults::{Fault, Lasting};
 use crate::figures::Figures;
 use crate::story::Story;
@@ -20,13 +21,14 @@ pub type Places = (usize, [usize; 2]);
 /// then they end.
 pub async fn suffers(
     name: &str,
+    crowd: Crowd,
     chosen: impl FnOnce(Places) -> Vec<Fault>,
     lasts: Duration,
 ) -> Option<Figures> {
     if !lab::is_there() {
         return None;
     }
-    let story = Story::begins(Lab::of(3).await).await;
+    let story = Story::of(Lab::of(3).await, crowd).await;
     let owner = story.owner;
     let faults = chosen((owner, [(owner + 1) % 3, (owner + 2) % 3]));
     let lab = &story.lab;

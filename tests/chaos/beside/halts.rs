@@ -1,6 +1,7 @@
 //! Nodes stop for a while, for good, or live at another time.
 
 use super::{Places, suffers};
+use crate::crowd::Crowd;
 use crate::faults::Fault;
 use crate::story::Story;
 use std::time::Duration;
@@ -37,7 +38,13 @@ async fn the_owner_is_paused_for_half_a_minute() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_with_sockets_is_paused_for_a_quarter_of_a_minute() {
     let chosen = |(_, [one, _]): Places| vec![Fault::Paused(one)];
-    suffers("another paused", chosen, Duration::from_secs(15)).await;
+    suffers(
+        "another paused",
+        Crowd::Few,
+        chosen,
+        Duration::from_secs(15),
+    )
+    .await;
 }
 
 /// How long what was killed is away.
@@ -47,6 +54,7 @@ const AWAY: Duration = Duration::from_secs(8);
 async fn the_owner_is_killed() {
     suffers(
         "owner killed",
+        Crowd::Few,
         |(owner, _)| vec![Fault::Killed(owner)],
         AWAY,
     )
@@ -58,6 +66,7 @@ async fn the_owner_is_killed() {
 async fn a_node_with_sockets_is_killed() {
     suffers(
         "another killed",
+        Crowd::Few,
         |(_, [one, _])| vec![Fault::Killed(one)],
         AWAY,
     )
@@ -67,7 +76,7 @@ async fn a_node_with_sockets_is_killed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_owner_and_a_node_with_sockets_are_killed() {
     let both = |(owner, [one, _]): Places| vec![Fault::Killed(owner), Fault::Killed(one)];
-    suffers("two killed", both, AWAY).await;
+    suffers("two killed", Crowd::Few, both, AWAY).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
