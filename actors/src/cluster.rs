@@ -13,6 +13,7 @@ pub mod keeper;
 mod links;
 mod moves;
 mod peer;
+mod pings;
 mod shards;
 
 pub use asked::Waiting;

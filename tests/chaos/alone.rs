@@ -1,6 +1,9 @@
 //! Faults that all tests would notice: each runs alone.
 
+mod soak;
+
 use crate::client::PATIENCE;
+use crate::log::What;
 use crate::story::Story;
 use std::time::Duration;
 use tests::{Lab, lab};
@@ -11,30 +14,55 @@ async fn the_database_hangs_for_a_quarter_of_a_minute() {
         return;
     }
     let story = Story::begins(Lab::of(3).await).await;
-    let paused = story.now("the pause");
+    let paused = story.fault("the pause");
     let hangs = story.lab.pauses_database();
     tokio::time::sleep_until(paused + Duration::from_secs(15)).await;
     {
+        let begun = story.since(paused + PATIENCE);
         let log = story.log.open();
-        let begun = paused + PATIENCE;
         let sent = log.sends.iter().filter_map(|send| send.acknowledged);
         assert_eq!(
             sent.filter(|(at, _, _)| *at > begun).count(),
             0,
             "acknowledged by nobody"
         );
-        for (place, times) in log.typed.iter().enumerate() {
-            let meanwhile = times.iter().filter(|at| **at > begun).count();
-            assert!(
-                meanwhile > 10,
-                "the typist of node {place} typed {meanwhile} times"
-            );
+        for (who, person) in log.people.iter().enumerate() {
+            let typed = log.events.iter().filter(|event| {
+                let types = matches!(event.what, What::Types { .. });
+                types && event.who == Some(who) && event.at > begun
+            });
+            let count = typed.count();
+            let types = person.role.starts_with("typist");
+            assert!(!types || count > 10, "{} typed {count} times", person.role);
         }
     }
-    let end = story.now("its end");
+    let end = story.end_of("the pause");
     drop(hangs);
     story.lab.settles(3).await;
     let figures = story.ends("database paused 15 s").await;
     println!("all was well again within {:.1?}", end.elapsed());
+    assert!(figures.typing_gap < Duration::from_secs(5), "{figures}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_database_is_killed_and_comes_back() {
+    if !lab::is_there() {
+        return;
+    }
+    let story = Story::begins(Lab::of(3).await).await;
+    tokio::task::block_in_place(|| story.lab.readies_database());
+    let killed = story.fault("the kill");
+    let gone = story.lab.kills_database(1);
+    tokio::time::sleep_until(killed + Duration::from_secs(5)).await;
+    tokio::task::block_in_place(|| drop(gone));
+    println!(
+        "the database answers {:.1?} after its kill",
+        killed.elapsed()
+    );
+    let end = story.end_of("the kill");
+    story.lab.settles(3).await;
+    story.all_are_served_since(end).await;
+    println!("all was well again within {:.1?}", end.elapsed());
+    let figures = story.ends("database killed").await;
     assert!(figures.typing_gap < Duration::from_secs(5), "{figures}");
 }

@@ -1,205 +1,284 @@
-//! Holds the log of a story against what is promised: each violation is a sentence.
+//! Holds the log of a story against what is promised. Each promise is one or more invariants,
+//! and each violation shows the few events that prove it.
+//!
+//! The log is read once, in the order in which things happened; what is remembered is bounded by
+//! what is shown and sent, so a million events are judged in seconds.
 
+mod screens;
 #[cfg(test)]
 mod tests;
 
-use crate::log::{Log, Screen, Send};
-use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use crate::log::{Event, Log, Text, What, Who};
+use screens::Screens;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::time::Duration;
-use tokio::time::Instant;
 
-/// How late a message may be on a screen when nothing has happened; a person would say a second,
-/// a busy machine under a debug build needs more.
+/// How late anything may be when nothing has happened; a person would say a second, a busy
+/// machine under a debug build needs more.
 const HEALTHY: Duration = Duration::from_secs(5);
 
 /// How long after a fault has begun or ended everything may take.
 pub const AFTER_FAULT: Duration = Duration::from_secs(20);
 
-/// What is later than this on a screen makes viewers disagree.
-const AGREES: Duration = Duration::from_millis(1_500);
+/// How long after the last change lists of who is online may differ.
+const AGREES: Duration = Duration::from_secs(15);
 
-/// A history as a node gave it, newest first: its ids, texts and whether they are typed.
-pub type History = Vec<Value>;
+/// How many violations are shown with their events, and how many events each.
+const SHOWN: (usize, usize) = (12, 8);
 
-/// What of the log contradicts what is promised, with the histories that the nodes gave at its end.
-pub fn violations(log: &Log, histories: &[History]) -> Vec<String> {
-    let mut found = log.wrong.clone();
-    for (node, history) in histories.iter().enumerate() {
-        let in_history = |found: &str| format!("history of node {node}: {found}");
-        found.extend(
-            judge_history(&log.sends, history)
-                .iter()
-                .map(|it| in_history(it)),
-        );
+/// What must hold, with the promise it is part of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Invariant {
+    /// A: what was acknowledged is in the history that every node gives.
+    Lost,
+    /// A: nothing is in a history twice, whether it was acknowledged or not.
+    Doubled,
+    /// A: it is at the place that it was acknowledged for and had reserved; places are in order.
+    Misplaced,
+    /// A: nothing is in a history that nobody sent.
+    Invented,
+    /// B: every viewer is shown what was acknowledged within 5 s, or within 20 s after a fault
+    /// has begun or ended.
+    Unshown,
+    /// B: no connection is shown it twice.
+    Twice,
+    /// B: it has the same place and text for all, and stays.
+    Retold,
+    /// B: what somebody types is shown to every viewer, within the same bounds.
+    Unseen,
+    /// C: what was erased, or whose author left, is off every screen within the same bounds.
+    Outlived,
+    /// C: what was sent is not typed again, and what was taken away doesn't come back.
+    Resurrected,
+    /// D: nobody is shown what belongs to two others.
+    Leaked,
+    /// E: lists of who is online are right 15 s after the last change or fault.
+    Disagreed,
+    /// F: whose connection ends is back within 5 s, or within 20 s after a fault has begun or
+    /// ended.
+    Away,
+    /// The protocol allows for every answer and event.
+    Wrong,
+}
+
+/// Something that contradicts an invariant.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Violation {
+    /// Which.
+    pub invariant: Invariant,
+    /// How, as a sentence.
+    pub said: String,
+    /// The message it is about.
+    id: Option<u64>,
+    send: Option<usize>,
+    /// Whose screen.
+    who: Option<Who>,
+    /// When it was noticed.
+    at: Duration,
+}
+
+/// A history as a node gave it at the end, newest first: places and texts of what was sent.
+#[derive(Debug, Clone, Default)]
+pub struct History {
+    /// Which node.
+    pub node: usize,
+    /// Of what.
+    pub conversation: usize,
+    /// What is in it.
+    pub messages: Vec<(u64, Text)>,
+}
+
+/// What contradicts the promises.
+pub fn violations(log: &Log, histories: &[History]) -> Vec<Violation> {
+    let mut found = Vec::new();
+    let acknowledged = acknowledged(log);
+    let sent_as: HashMap<Text, usize> = {
+        let sends = log.sends.iter().enumerate();
+        sends.map(|(send, it)| (it.text, send)).collect()
+    };
+    for history in histories {
+        judge_history(log, history, &acknowledged, &sent_as, &mut found);
     }
-    for screen in &log.screens {
-        let on_screen = |found: &str| format!("{}: {found}", screen.who);
-        found.extend(judge_screen(log, screen).iter().map(|it| on_screen(it)));
-        found.extend(screen.wrong.iter().map(|it| on_screen(it)));
+    let mut screens = Screens::of(log, &acknowledged, &sent_as);
+    let mut calm = Calm::default();
+    for event in &log.events {
+        if screens.had_time(event, &calm) {
+            screens.agree(event.at, &mut found);
+        }
+        calm.passes(event);
+        screens.sees(event, &calm, &mut found);
     }
+    let end = log.events.last().map_or(Duration::ZERO, |last| last.at);
+    screens.end(end, &mut found);
     found
+}
+
+/// Acknowledged sends: when, at which place.
+type Acknowledged = HashMap<usize, (Duration, u64)>;
+
+fn acknowledged(log: &Log) -> Acknowledged {
+    let events = log.events.iter();
+    events
+        .filter_map(|event| match event.what {
+            What::Acknowledged { send, id, .. } => Some((send, (event.at, id))),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Whether a fault excuses what is late.
+#[derive(Debug, Default)]
+struct Calm {
+    active: usize,
+    edge: Option<Duration>,
+    /// When anything last changed: a fault, or who is connected.
+    change: Duration,
+}
+
+impl Calm {
+    fn passes(&mut self, event: &Event) {
+        match event.what {
+            What::Begins(_) => self.active += 1,
+            What::Ends(_) => self.active = self.active.saturating_sub(1),
+            What::Connects { .. } | What::Closes => {
+                self.change = event.at;
+                return;
+            }
+            _ => return,
+        }
+        self.edge = Some(event.at);
+        self.change = event.at;
+    }
+
+    /// One fault is to be got over while it lasts; of two, what one took the other may need.
+    fn excuses(&self, at: Duration) -> bool {
+        self.active > 1 || self.edge.is_some_and(|edge| at <= edge + AFTER_FAULT)
+    }
 }
 
 /// Acknowledged: once, in its place. Not acknowledged: at most once. Nothing else, in order.
-fn judge_history(sends: &[Send], history: &History) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut places: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
-    let mut ids = Vec::new();
-    for message in history.iter().filter(|message| message["typing"] == false) {
-        let id = message["id"].as_u64().unwrap_or_default();
-        ids.push(id);
-        places
-            .entry(message["text"].as_str().unwrap_or_default())
-            .or_default()
-            .push(id);
+fn judge_history(
+    log: &Log,
+    history: &History,
+    acknowledged: &Acknowledged,
+    sent_as: &HashMap<Text, usize>,
+    found: &mut Vec<Violation>,
+) {
+    let mut add = |invariant, send, id, said: String| {
+        let node = history.node;
+        found.push(Violation {
+            invariant,
+            said: format!("history of node {node}: {said}"),
+            id,
+            send,
+            who: None,
+            at: log.events.last().map_or(Duration::ZERO, |last| last.at),
+        });
+    };
+    let mut places: HashMap<Text, Vec<u64>> = HashMap::new();
+    for (id, text) in &history.messages {
+        places.entry(*text).or_default().push(*id);
     }
-    if ids.windows(2).any(|pair| pair[0] <= pair[1]) {
-        found.push("not in the order of places".to_owned());
+    for pair in history.messages.windows(2) {
+        if pair[0].0 <= pair[1].0 {
+            let said = format!("{} comes before {}", pair[1].0, pair[0].0);
+            add(Invariant::Misplaced, None, Some(pair[1].0), said);
+        }
     }
-    for send in sends {
-        let there = places.remove(send.text.as_str()).unwrap_or_default();
-        let text = &send.text;
-        match (send.acknowledged, &there[..]) {
-            (Some((_, id, by)), []) => {
-                found.push(format!(
-                    "{id} {text:?} was acknowledged by {by} and is lost"
-                ));
+    let here = log.sends.iter().enumerate();
+    for (send, it) in here.filter(|(_, it)| it.conversation == history.conversation) {
+        let text = log.reads(it.text);
+        let there = places.get(&it.text).map_or(&[][..], Vec::as_slice);
+        let promised = acknowledged.get(&send).map(|(_, id)| *id);
+        match (promised, there) {
+            (Some(id), []) => {
+                let said = format!("{id} {text:?} was acknowledged and is lost");
+                add(Invariant::Lost, Some(send), Some(id), said);
             }
-            (Some((_, id, _)), [place]) if *place != id => {
-                found.push(format!(
-                    "{text:?} was acknowledged as {id} and is at {place}"
-                ));
+            (_, [_, _, ..]) => {
+                let said = format!("{text:?} is there at {there:?}");
+                add(Invariant::Doubled, Some(send), Some(there[0]), said);
             }
-            (_, [place]) if send.reserved.is_some_and(|reserved| reserved != *place) => {
-                found.push(format!(
-                    "{text:?} reserved {:?} and is at {place}",
-                    send.reserved
-                ));
+            (Some(id), [place]) if *place != id => {
+                let said = format!("{text:?} was acknowledged as {id} and is at {place}");
+                add(Invariant::Misplaced, Some(send), Some(id), said);
             }
-            (_, [_, _, ..]) => found.push(format!("{text:?} is there at {there:?}")),
+            (_, [place]) if it.reserved.is_some_and(|reserved| reserved != *place) => {
+                let said = format!("{text:?} reserved {:?} and is at {place}", it.reserved);
+                add(Invariant::Misplaced, Some(send), Some(*place), said);
+            }
             _ => {}
         }
     }
-    let strange = places.keys().map(|text| format!("{text:?} was never sent"));
-    found.extend(strange);
-    found
+    let mut ids = HashSet::new();
+    for (id, text) in &history.messages {
+        let send = sent_as.get(text).copied();
+        if send.is_none_or(|send| log.sends[send].conversation != history.conversation) {
+            let said = format!("{id} {:?} was never sent there", log.reads(*text));
+            add(Invariant::Invented, send, Some(*id), said);
+        }
+        if !ids.insert(*id) {
+            let said = format!("{id} is there twice");
+            add(Invariant::Doubled, send, Some(*id), said);
+        }
+    }
 }
 
-fn judge_screen(log: &Log, screen: &Screen) -> Vec<String> {
-    let mut found = Vec::new();
-    for send in &log.sends {
-        let Some((acknowledged, id, _)) = send.acknowledged else {
-            continue;
+impl Violation {
+    /// The few events that show it, as lines.
+    fn events(&self, log: &Log) -> Vec<String> {
+        let about = |event: &&Event| match &event.what {
+            What::Asks(send) | What::Fails { send, .. } => Some(*send) == self.send,
+            What::Acknowledged { send, id, .. } => Some(*send) == self.send || Some(*id) == self.id,
+            What::Types { id, .. } | What::Abandons { id } => Some(*id) == self.id,
+            What::Sent { id, .. } | What::Ghost { id, .. } | What::Gone { id } => {
+                Some(*id) == self.id && (self.who.is_none() || event.who == self.who)
+            }
+            What::Connects { .. } | What::Closes => {
+                self.who.is_some()
+                    && event.who == self.who
+                    && event.at + AFTER_FAULT >= self.at
+                    && event.at <= self.at
+            }
+            What::Begins(_) | What::Ends(_) => {
+                event.at + 2 * AFTER_FAULT >= self.at && event.at <= self.at
+            }
+            What::Wrong(_) | What::Leaks(_) => event.at == self.at && event.who == self.who,
+            What::Joins(_) | What::Parts(_) => false,
         };
-        match screen.sent.get(&id) {
-            None => found.push(format!("{id} {:?} was never shown", send.text)),
-            Some((_, text)) if *text != send.text => {
-                found.push(format!("{id} {:?} is shown as {text:?}", send.text));
-            }
-            Some((at, _)) if is_late(log, acknowledged, *at) => {
-                let late = at.duration_since(acknowledged);
-                found.push(format!("{id} {:?} was shown {late:?} late", send.text));
-            }
-            Some(_) => {}
-        }
-    }
-    let texts: BTreeSet<&str> = log.sends.iter().map(|send| send.text.as_str()).collect();
-    let shown = screen
-        .sent
-        .values()
-        .filter(|(_, text)| !texts.contains(text.as_str()));
-    found.extend(shown.map(|(_, text)| format!("{text:?} was shown as sent and never was")));
-    let stay = screen.ghosts.iter();
-    found.extend(stay.map(|(id, text)| format!("{id} {text:?} is shown as typed at the end")));
-    found
-}
-
-/// Whether nothing excuses that what was acknowledged then was shown then.
-fn is_late(log: &Log, acknowledged: Instant, shown: Instant) -> bool {
-    let excused = |edge: &Instant| (*edge..=*edge + AFTER_FAULT).contains(&shown);
-    shown.saturating_duration_since(acknowledged) > HEALTHY
-        && !log.edges.iter().any(|(_, edge)| excused(edge))
-}
-
-/// What a story cost, to be read.
-#[derive(Debug)]
-pub struct Figures {
-    acknowledged: usize,
-    unknown: usize,
-    /// Longest wait of a send for its acknowledgement.
-    pub slowest_send: Duration,
-    /// Longest time in which a person's typing was not acknowledged.
-    pub typing_gap: Duration,
-    agreed: Vec<(String, Duration)>,
-    reconnects: usize,
-}
-
-impl Figures {
-    /// Of a log.
-    pub fn of(log: &Log) -> Figures {
-        let acknowledged = |send: &Send| Some(send.acknowledged?.0.duration_since(send.asked));
-        let waits: Vec<Duration> = log.sends.iter().filter_map(acknowledged).collect();
-        let gaps = log.typed.iter().flat_map(|times| {
-            let pairs = times.windows(2);
-            pairs.map(|pair| pair[1].duration_since(pair[0]))
-        });
-        Figures {
-            acknowledged: waits.len(),
-            unknown: log.sends.len() - waits.len(),
-            slowest_send: waits.into_iter().max().unwrap_or_default(),
-            typing_gap: gaps.max().unwrap_or_default(),
-            agreed: agreed(log),
-            reconnects: log.screens.iter().map(|screen| screen.closed).sum(),
-        }
+        let all: Vec<&Event> = log.events.iter().filter(about).collect();
+        // Of a ghost that was typed for long the first ones and the last ones tell.
+        let half = SHOWN.1 / 2;
+        let (first, last) = if all.len() <= SHOWN.1 {
+            (all.len(), all.len())
+        } else {
+            (half, all.len() - half)
+        };
+        let chosen = all[..first].iter().chain(&all[last..]);
+        chosen.map(|event| log.line(event)).collect()
     }
 }
 
-/// After each edge, how long until the last viewer was shown the last message that came late.
-fn agreed(log: &Log) -> Vec<(String, Duration)> {
-    let acknowledged = log.sends.iter().filter_map(|send| send.acknowledged);
-    let shown: Vec<Instant> = acknowledged
-        .flat_map(|(at, id, _)| {
-            let shown = log
-                .screens
-                .iter()
-                .filter_map(move |screen| Some(screen.sent.get(&id)?.0));
-            shown.filter(move |shown| shown.saturating_duration_since(at) > AGREES)
-        })
-        .collect();
-    let after = |edge: usize| {
-        let (what, began) = &log.edges[edge];
-        let next = log.edges.get(edge + 1).map(|(_, next)| *next);
-        let within = shown
-            .iter()
-            .filter(|at| *at >= began && next.is_none_or(|next| **at < next));
-        let last = within
-            .max()
-            .map_or(Duration::ZERO, |at| at.duration_since(*began));
-        (what.clone(), last)
-    };
-    (0..log.edges.len()).map(after).collect()
+/// Violations as people read them: how many of each, then the first of each with their events.
+pub fn told(log: &Log, found: &[Violation]) -> String {
+    let mut counts: BTreeMap<Invariant, usize> = BTreeMap::new();
+    let mut lines = String::new();
+    for violation in found {
+        let count = counts.entry(violation.invariant).or_default();
+        *count += 1;
+        if *count <= SHOWN.0 / 3 {
+            lines += &format!("{:?}: {}\n", violation.invariant, violation.said);
+            for event in violation.events(log) {
+                lines += &format!("    {event}\n");
+            }
+        }
+    }
+    format!("{counts:?}\n{lines}")
 }
 
-impl fmt::Display for Figures {
+impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Figures {
-            acknowledged,
-            unknown,
-            slowest_send,
-            typing_gap,
-            agreed,
-            reconnects,
-        } = self;
-        write!(
-            f,
-            "{acknowledged} sends acknowledged, {unknown} not; slowest send {slowest_send:.1?}, \
-             longest gap in typing {typing_gap:.1?}, {reconnects} reconnects; viewers agree"
-        )?;
-        for (what, after) in agreed {
-            write!(f, ", {after:.1?} after {what}")?;
-        }
-        Ok(())
+        write!(f, "{:?}: {}", self.invariant, self.said)
     }
 }

@@ -10,7 +10,13 @@
 mod alone;
 mod beside;
 mod client;
+mod crowd;
+mod dice;
+mod faults;
+mod figures;
 mod judge;
 mod log;
 mod people;
+mod plan;
+mod quorum;
 mod story;

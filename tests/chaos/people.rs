@@ -1,165 +1,267 @@
-//! People in a channel: some watch, some type one message all the time, some send.
+//! People in conversations: some watch, some type, some send.
 
-use crate::client::{Client, Online, PAUSE, within};
-use crate::log::{Screen, Send, Shared};
+mod typing;
+
+pub use typing::{floods, types};
+
+use crate::client::{Client, Online, PAUSE, Reading, within};
+use crate::dice::Dice;
+use crate::log::{Conversation, Shared, Text, What, Who};
 use loadtest::socket::Event;
-use serde_json::{Value, json};
+use serde_json::json;
+use std::collections::HashMap;
 use std::time::Duration;
-use tests::names;
+use tests::{Target, names};
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
-/// How often somebody sends.
-const SENDS: Duration = Duration::from_millis(400);
+/// After how long somebody who sends gives up: then nobody knows whether it was sent.
+const GIVES_UP: Duration = Duration::from_secs(20);
 
-/// How often somebody types on.
-const TYPES: Duration = Duration::from_millis(300);
+/// One of so many sends is tried at home first again, after the home had failed.
+const HOMESICK: u64 = 20;
 
-/// Watches, and comes back whenever the connection ends.
-pub async fn watches(client: Client, log: Shared, place: usize) {
+/// Who does something, where, and until when.
+#[derive(Clone)]
+pub struct Actor {
+    /// With this client.
+    pub client: Client,
+    /// Written here.
+    pub log: Shared,
+    /// As this one.
+    pub who: Who,
+    /// In this conversation.
+    pub conversation: usize,
+    /// As the person names it.
+    pub target: Target,
+    /// Until this is true.
+    pub over: watch::Receiver<bool>,
+}
+
+impl Actor {
+    fn add(&self, what: What) {
+        self.log.open().add(Some(self.who), what);
+    }
+
+    fn is_over(&self) -> bool {
+        *self.over.borrow()
+    }
+}
+
+/// Watches conversations, and comes back whenever the connection ends. While `stalled` is true
+/// nothing that comes is read.
+pub async fn watches(
+    client: Client,
+    log: Shared,
+    who: Who,
+    conversations: Vec<usize>,
+    mut stalled: watch::Receiver<bool>,
+) {
+    let mut known: HashMap<u64, Text> = HashMap::new();
+    let mut reads: Vec<Reading> = {
+        let log = log.open();
+        let targets = conversations.iter();
+        let targets = targets.map(|it| log.conversations[*it].seen_by(&client.name));
+        targets
+            .map(|target| Reading { target, low: None })
+            .collect()
+    };
     loop {
-        let mut online = client.connects().await;
-        for message in online.history.iter().filter(|m| m["typing"] == false) {
+        let mut online = client.connects(&reads).await;
+        connects(&log, who, &online);
+        for (conversation, history) in conversations.iter().zip(&online.histories) {
             let mut log = log.open();
-            let text = message["text"].as_str().unwrap_or_default();
-            if let Some(id) = message["id"].as_u64() {
-                log.screens[place].shows_sent(Instant::now(), id, text, false);
+            for message in history.iter().filter(|message| message["typing"] == false) {
+                let text = log.text(message["text"].as_str().unwrap_or_default());
+                let Some(id) = message["id"].as_u64() else {
+                    continue;
+                };
+                // The history may be ahead of what is shown live, so clients drop what they know.
+                if known.insert(id, text) != Some(text) {
+                    let conversation = *conversation;
+                    let sent = What::Sent {
+                        id,
+                        conversation,
+                        text,
+                        live: false,
+                    };
+                    log.add(Some(who), sent);
+                }
             }
         }
         // What came before the history was read may be in it too.
         for event in std::mem::take(&mut online.early) {
-            shown(&mut online, &event, &mut log.open().screens[place], false);
+            hears(&client, &log, who, &mut online, &event, false, &mut known);
         }
         let caught_up = Instant::now();
-        while let Some(event) = online.events.next().await {
-            let mut log = log.open();
+        loop {
+            let event = tokio::select! {
+                event = online.events.next() => event,
+                Ok(()) = stalled.changed() => {
+                    let stalls = *stalled.borrow_and_update();
+                    // An error is that the connection is over, which is heard next.
+                    let _ = match stalls {
+                        true => online.sender.stop_reading().await,
+                        false => online.sender.read_again().await,
+                    };
+                    continue;
+                }
+            };
+            let Some(event) = event else { break };
             let live = event.at > caught_up;
-            shown(&mut online, &event, &mut log.screens[place], live);
+            hears(&client, &log, who, &mut online, &event, live, &mut known);
+            if event.name == "cursor" {
+                let cursor = &event.args[0];
+                let of = |reading: &&mut Reading| {
+                    cursor["type"] == reading.target.kind.as_str()
+                        && cursor["target"] == reading.target.target
+                };
+                if let Some(reading) = reads.iter_mut().find(of) {
+                    reading.low = cursor["low"].as_u64();
+                }
+            }
         }
-        log.open().screens[place].closes();
+        log.open().add(Some(who), What::Closes);
     }
 }
 
-fn shown(online: &mut Online, event: &Event, screen: &mut Screen, live: bool) {
+fn connects(log: &Shared, who: Who, online: &Online) {
+    let mut log = log.open();
+    let people = online.people.iter().filter_map(|name| log.who(name));
+    let people = people.collect();
+    let node = online.place;
+    log.add(Some(who), What::Connects { node, people });
+}
+
+fn hears(
+    client: &Client,
+    log: &Shared,
+    who: Who,
+    online: &mut Online,
+    event: &Event,
+    live: bool,
+    known: &mut HashMap<u64, Text>,
+) {
+    let mut log = log.open();
+    let at = event.at.saturating_duration_since(log.began);
     if let Err(wrong) = online.shapes.check(&event.name, &event.args) {
-        screen.wrong.push(format!("{wrong}: {event:?}"));
+        let wrong = format!("{wrong}: {event:?}");
+        log.add_at(at, Some(who), What::Wrong(wrong));
     }
-    let entries = match event.name.as_str() {
-        "update-typing-messages" => event.args[0].as_object(),
-        _ => None,
-    };
-    for (id, entry) in entries.into_iter().flatten() {
-        let text = entry["text"].as_str().unwrap_or_default();
-        match (id.parse(), entry["typing"] == true) {
-            (Ok(id), _) if text.is_empty() => screen.erases(id),
-            (Ok(id), true) => screen.shows_ghost(id, text),
-            (Ok(id), false) => screen.shows_sent(event.at, id, text, live),
-            (Err(_), _) => screen.wrong.push(format!("{id:?} is no id")),
+    let argument = &event.args[0];
+    match event.name.as_str() {
+        "join" | "part" => {
+            let Some(other) = argument.as_str().and_then(|name| log.who(name)) else {
+                return;
+            };
+            let joins = event.name == "join";
+            let what = if joins {
+                What::Joins(other)
+            } else {
+                What::Parts(other)
+            };
+            log.add_at(at, Some(who), what);
         }
+        "message" if argument["type"] == "user" && argument["target"] != client.name => {
+            log.add_at(at, Some(who), What::Leaks(format!("{argument}")));
+        }
+        "update-typing-messages" => {
+            for (id, entry) in argument.as_object().into_iter().flatten() {
+                let said = entry["text"].as_str().unwrap_or_default();
+                let target = entry["target"].as_str().unwrap_or_default();
+                let conversation = match entry["type"] == "channel" {
+                    true => Conversation::Channel(target.to_owned()),
+                    false => {
+                        let author = entry["username"].as_str().unwrap_or_default();
+                        Conversation::between(author, target)
+                    }
+                };
+                let conversation = log.conversation(conversation);
+                let text = log.text(said);
+                let what = match (id.parse(), entry["typing"] == true) {
+                    (Ok(id), _) if said.is_empty() => What::Gone { id },
+                    (Ok(id), true) => What::Ghost {
+                        id,
+                        conversation,
+                        text,
+                    },
+                    (Ok(id), false) => {
+                        known.insert(id, text);
+                        What::Sent {
+                            id,
+                            conversation,
+                            text,
+                            live,
+                        }
+                    }
+                    (Err(_), _) => What::Wrong(format!("{id:?} is no id")),
+                };
+                log.add_at(at, Some(who), what);
+            }
+        }
+        _ => {}
     }
 }
 
-/// Sends one message after the other by HTTP until `over`. Each is repeated with its key, at the
-/// next node when one does not acknowledge it; by somebody who `stays`, at the same.
-pub async fn sends(client: Client, log: Shared, over: watch::Receiver<bool>, stays: bool) {
-    while !*over.borrow() {
+/// Where somebody sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// To the nearest node, and to the next one when one does not acknowledge it.
+    Nearest,
+    /// To the nearest one alone, for ever.
+    Stubborn,
+    /// To the nearest one that says it takes people, as a balancer does.
+    Balanced,
+}
+
+/// Sends one message after the other by HTTP, each so long after the last one, and what is
+/// overdue in quick succession. Each is repeated with its key.
+pub async fn sends(me: Actor, every: Duration, way: Way, mut dice: Dice) {
+    let nodes = me.client.nodes.len();
+    let mut place = me.client.home;
+    let mut due = Instant::now();
+    while !me.is_over() {
         let text = names::text("sent");
         let asked = Instant::now();
-        let at = {
-            let mut log = log.open();
-            log.sends.push(Send {
-                text: text.clone(),
-                asked,
-                acknowledged: None,
-                reserved: None,
-            });
-            log.sends.len() - 1
-        };
+        let send = me.log.open().asks(me.who, &text, me.conversation, None);
         let body = json!({
-            "type": "channel", "target": client.channel, "text": text, "typing": false,
-            "key": names::unique("key"),
+            "type": me.target.kind.as_str(), "target": me.target.target, "text": text,
+            "typing": false, "key": names::unique("key"),
         });
-        let mut order: Vec<usize> = client.order().take(if stays { 1 } else { 3 }).collect();
-        while !stays || !*over.borrow() {
-            let place = order[0];
-            let ask = client.nodes[place]
-                .post("/api/v1/message")
-                .bearer(&client.auth);
-            match within(ask.json(&body).try_send()).await {
+        if dice.draws(HOMESICK) == 0 {
+            place = me.client.home;
+        }
+        let goes_on = || match way {
+            Way::Stubborn => !me.is_over(),
+            _ => asked.elapsed() < GIVES_UP,
+        };
+        while goes_on() {
+            if way == Way::Balanced {
+                place = me.client.is_sent_to().await;
+            }
+            let ask = me.client.nodes[place].post("/api/v1/message");
+            let asking = ask.bearer(&me.client.auth).json(&body).try_send();
+            let status = match within(asking).await {
                 Some(Ok(answer)) if answer.status == 200 => {
-                    let id = answer.messageid();
-                    log.open().sends[at].acknowledged = Some((Instant::now(), id, place));
+                    let (id, node) = (answer.messageid(), place);
+                    me.add(What::Acknowledged { send, id, node });
                     break;
                 }
-                Some(Ok(answer)) if answer.status != 503 => {
-                    let wrong = format!("a send is answered {} {}", answer.status, answer.text);
-                    log.open().wrong.push(wrong);
-                    break;
-                }
-                _ => {}
+                Some(Ok(answer)) => answer.status,
+                _ => 0,
+            };
+            me.add(What::Fails { send, status });
+            if !matches!(status, 0 | 503) {
+                me.add(What::Wrong(format!("a send is answered {status}")));
+                break;
             }
-            order.rotate_left(1);
-            tokio::time::sleep(PAUSE).await;
-        }
-        tokio::time::sleep(SENDS).await;
-    }
-}
-
-/// Begins a message and types on until `over`, then sends it, all on a socket.
-pub async fn types(client: Client, log: Shared, place: usize, over: watch::Receiver<bool>) {
-    let mut online = client.connects().await;
-    let begin = json!({ "type": "channel", "target": client.channel, "text": "typed" });
-    let begun = online
-        .sender
-        .emit_with_ack("post-message", begin, tests::LIMIT)
-        .await;
-    let begun = begun.unwrap_or_else(|error| panic!("post-message: {error:#}"));
-    let (id, claim) = (begun["messageid"].as_u64(), begun["claim"].clone());
-    assert!(id.is_some(), "post-message is answered by {begun}");
-    let mut sending: Option<usize> = None;
-    for rev in 1.. {
-        if *over.borrow() && sending.is_none() {
-            let mut log = log.open();
-            log.sends.push(Send {
-                text: names::text("typed"),
-                asked: Instant::now(),
-                acknowledged: None,
-                reserved: id,
-            });
-            sending = Some(log.sends.len() - 1);
-        }
-        let text = match sending {
-            Some(send) => log.open().sends[send].text.clone(),
-            None => format!("typed {rev}"),
-        };
-        let change = json!({
-            "type": "channel", "target": client.channel, "messageid": id, "text": text,
-            "typing": sending.is_none(), "rev": rev, "claim": claim,
-        });
-        let asked = online
-            .sender
-            .emit_with_ack("patch-message", change, tests::LIMIT);
-        let status = match within(asked).await {
-            Some(Ok(answer)) => answer,
-            _ => Value::Null,
-        };
-        match (status["status"].as_u64(), sending) {
-            (Some(204), None) => log.open().typed[place].push(Instant::now()),
-            (Some(204), Some(send)) => {
-                let id = id.unwrap_or_default();
-                log.open().sends[send].acknowledged = Some((Instant::now(), id, client.home));
-                return;
+            if way == Way::Nearest {
+                place = (place + 1) % nodes;
             }
-            (Some(503), _) | (None, _) => {}
-            (Some(_), _) => log
-                .open()
-                .wrong
-                .push(format!("typing on is answered {status}")),
+            sleep(PAUSE).await;
         }
-        let pause = tokio::time::sleep(TYPES);
-        tokio::select! {
-            () = pause => {}
-            _ = online.events.closed() => online = client.connects().await,
-        }
+        // Nobody makes up for more than some seconds.
+        due = (due + every).max(Instant::now() - 40 * every);
+        tokio::time::sleep_until(due.max(Instant::now() + every / 2)).await;
     }
 }

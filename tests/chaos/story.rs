@@ -1,13 +1,13 @@
-//! What goes on in every test: on each node somebody with the seed's client and somebody with the
-//! full one watch, somebody types one message all the time, somebody sends; then a fault.
+//! What goes on in every test: people watch, type and send; then a fault.
 
 use crate::client::{Client, read};
-use crate::judge::{AFTER_FAULT, Figures, violations};
-use crate::log::{Screen, Shared};
-use crate::people::{sends, types, watches};
-use serde_json::json;
+use crate::crowd::Crowd;
+use crate::figures::Figures;
+use crate::judge::{AFTER_FAULT, History, Violation, told, violations};
+use crate::log::{Log, Shared, What};
+use crate::people::{self, Actor};
 use std::time::Duration;
-use tests::{Lab, Ting, names};
+use tests::{Lab, Ting};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -15,147 +15,150 @@ use tokio::time::Instant;
 /// How often the log is looked at.
 const LOOKS: Duration = Duration::from_millis(100);
 
+/// How old a message or ghost is that everybody is to have seen.
+const SETTLED: Duration = Duration::from_secs(2);
+
+/// How long all may take to be well; longer than what is promised, so that a judge can say so.
+const WELL: Duration = Duration::from_secs(40);
+
 /// A lab with people.
 pub struct Story {
     /// Where they are.
     pub lab: Lab,
-    /// Who owns the channel at the beginning.
+    /// Who owns the first channel at the beginning.
     pub owner: usize,
     /// What they do and see.
     pub log: Shared,
     nodes: Vec<Ting>,
-    reader: String,
-    channel: String,
+    /// Who may read each conversation.
+    readers: Vec<Client>,
     over: watch::Sender<bool>,
-    senders: Vec<JoinHandle<()>>,
+    actors: Vec<JoinHandle<()>>,
     viewers: Vec<JoinHandle<()>>,
 }
 
 impl Story {
     /// People come, and everything goes well, until each has sent, typed and seen something.
     pub async fn begins(lab: Lab) -> Story {
-        Story::of(lab, None).await
+        Story::of(lab, Crowd::Few).await
     }
 
-    /// The same, with one more who sends to this node alone, whatever it answers.
-    pub async fn with_stubborn(lab: Lab, place: usize) -> Story {
-        Story::of(lab, Some(place)).await
-    }
-
-    async fn of(lab: Lab, stubborn: Option<usize>) -> Story {
+    /// With these people.
+    pub async fn of(lab: Lab, crowd: Crowd) -> Story {
         let nodes = lab.nodes().to_vec();
-        let (channel, owner) = channel_of(&lab, &nodes, stubborn).await;
-        let log = Shared::default();
         let (over, ended) = watch::channel(false);
-        let (mut senders, mut viewers) = (Vec::new(), Vec::new());
-        for home in 0..nodes.len() {
-            for start in ["seed", "full"] {
-                let client = Client::new(&nodes, home, &channel, start).await;
-                let place = {
-                    let mut log = log.open();
-                    let who = format!("{start} viewer of node {home}");
-                    log.screens.push(Screen {
-                        who,
-                        ..Screen::default()
-                    });
-                    log.screens.len() - 1
-                };
-                viewers.push(tokio::spawn(watches(client, log.clone(), place)));
-            }
-            let sender = Client::new(&nodes, home, &channel, "sender").await;
-            senders.push(tokio::spawn(sends(
-                sender,
-                log.clone(),
-                ended.clone(),
-                false,
-            )));
-            let typist = Client::new(&nodes, home, &channel, "typist").await;
-            log.open().typed.push(Vec::new());
-            senders.push(tokio::spawn(types(
-                typist,
-                log.clone(),
-                home,
-                ended.clone(),
-            )));
-        }
-        if let Some(home) = stubborn {
-            let sender = Client::new(&nodes, home, &channel, "stays").await;
-            senders.push(tokio::spawn(sends(sender, log.clone(), ended, true)));
-        }
-        let (_, reader) = nodes[0].signs_in("reader").await;
-        let story = Story {
-            lab,
-            owner,
-            log,
-            nodes,
-            reader,
-            channel,
+        let mut story = Story {
+            owner: 0,
+            log: Shared::default(),
+            readers: Vec::new(),
             over,
-            senders,
-            viewers,
+            actors: Vec::new(),
+            viewers: Vec::new(),
+            nodes,
+            lab,
         };
-        story.all_are_served(Instant::now()).await;
+        crowd.gathers(&mut story, &ended).await;
+        story.all_are_served(Duration::ZERO).await;
         story
     }
 
-    /// Something begins or ends now.
-    pub fn now(&self, what: &str) -> Instant {
-        let now = Instant::now();
-        self.log.open().edges.push((what.to_owned(), now));
-        now
+    /// The nodes.
+    pub fn nodes(&self) -> &[Ting] {
+        &self.nodes
+    }
+
+    /// A conversation that this one may read.
+    pub fn talks(&mut self, conversation: usize, reader: &Client) {
+        assert_eq!(conversation, self.readers.len(), "in their order");
+        self.readers.push(reader.clone());
+    }
+
+    /// Somebody who watches; what is given makes this one stop reading, and read again.
+    pub fn watches(
+        &mut self,
+        role: String,
+        client: Client,
+        conversations: &[usize],
+    ) -> watch::Sender<bool> {
+        let who = (self.log.open()).person(&client.name, &role, conversations, false);
+        let (stalls, stalled) = watch::channel(false);
+        let (log, conversations) = (self.log.clone(), conversations.to_vec());
+        let watching = people::watches(client, log, who, conversations, stalled);
+        self.viewers.push(tokio::spawn(watching));
+        stalls
+    }
+
+    /// Somebody who types or sends; whether all is well without them is said by `waited`.
+    pub fn acts<F: Future<Output = ()> + Send + 'static>(
+        &mut self,
+        role: String,
+        client: Client,
+        conversation: usize,
+        waited: bool,
+        over: &watch::Receiver<bool>,
+        act: impl FnOnce(Actor) -> F,
+    ) {
+        let mut log = self.log.open();
+        let who = log.person(&client.name, &role, &[], waited);
+        let target = log.conversations[conversation].seen_by(&client.name);
+        drop(log);
+        let actor = Actor {
+            client,
+            log: self.log.clone(),
+            who,
+            conversation,
+            target,
+            over: over.clone(),
+        };
+        self.actors.push(tokio::spawn(act(actor)));
+    }
+
+    /// A fault begins now.
+    pub fn fault(&self, name: &str) -> Instant {
+        self.log.open().add(None, What::Begins(name.to_owned()));
+        Instant::now()
+    }
+
+    /// It ends now.
+    pub fn end_of(&self, name: &str) -> Instant {
+        self.log.open().add(None, What::Ends(name.to_owned()));
+        Instant::now()
+    }
+
+    /// Since the log began.
+    pub fn since(&self, at: Instant) -> Duration {
+        at.saturating_duration_since(self.log.open().began)
     }
 
     /// Waits until, after this moment, every sender and typist was acknowledged, and every viewer
-    /// was shown all that was acknowledged a moment ago.
-    pub async fn all_are_served(&self, since: Instant) {
-        let people = self.nodes.len();
-        let served = |story: &Story| {
-            let log = story.log.open();
-            let typed = log
-                .typed
-                .iter()
-                .all(|times| times.last().is_some_and(|at| *at > since));
-            let sent = log.sends.iter().filter(|send| send.asked > since);
-            let sent = sent.filter(|send| send.acknowledged.is_some()).count() >= 2 * people;
-            let settled = |at: Instant| at + Duration::from_secs(2) < Instant::now();
-            let settled = log
-                .sends
-                .iter()
-                .filter_map(|send| send.acknowledged)
-                .filter(|sent| settled(sent.0));
-            let ids: Vec<u64> = settled.map(|sent| sent.1).collect();
-            let seen = log.screens.iter().all(|screen| {
-                ids.iter().all(|id| screen.sent.contains_key(id)) && screen.ghosts.len() == people
-            });
-            typed && sent && !ids.is_empty() && seen
-        };
-        self.waits("everybody is served, and sees all", served)
-            .await;
+    /// was shown all that was acknowledged or typed a moment ago.
+    pub async fn all_are_served_since(&self, since: Instant) {
+        self.all_are_served(self.since(since)).await;
     }
 
-    async fn waits(&self, what: &str, shown: impl Fn(&Story) -> bool) {
-        let until = Instant::now() + tests::LIMIT + Duration::from_secs(10);
-        while !shown(self) {
+    async fn all_are_served(&self, since: Duration) {
+        let began = Instant::now();
+        self.waits("everybody is served, and sees all", |story| {
+            // What is acknowledged at once and never shown is not to be missed.
+            let waits = story.log.open().waits(since, SETTLED);
+            match began.elapsed() > SETTLED || since > Duration::ZERO {
+                true => waits,
+                false => vec!["it has just begun".to_owned()],
+            }
+        })
+        .await;
+    }
+
+    async fn waits(&self, what: &str, waits: impl Fn(&Story) -> Vec<String>) {
+        let until = Instant::now() + WELL;
+        loop {
+            let waits = waits(self);
+            if waits.is_empty() {
+                return;
+            }
             if Instant::now() > until {
-                let log = self.log.open();
-                let screens = log.screens.iter();
-                let screens: Vec<_> = screens
-                    .map(|s| (&s.who, s.sent.len(), s.closed, &s.ghosts))
-                    .collect();
-                let typed: Vec<_> = log
-                    .typed
-                    .iter()
-                    .map(|t| t.last().map(Instant::elapsed))
-                    .collect();
-                let open = log.sends.iter().filter(|send| send.acknowledged.is_none());
-                let open: Vec<_> = open.map(|send| send.asked.elapsed()).collect();
-                panic!(
-                    "{what}: not within {:?}; screens {screens:#?}, typed {typed:?} ago, \
-                     not acknowledged since {open:?}, sent {}, wrong {:?}",
-                    tests::LIMIT,
-                    log.sends.len(),
-                    log.wrong
-                );
+                let kept = self.log.open().keep(what);
+                panic!("{what}: not within {WELL:?}: {waits:#?}; the log is kept: {kept:?}");
             }
             tokio::time::sleep(LOOKS).await;
         }
@@ -164,62 +167,95 @@ impl Story {
     /// All goes well again; then everybody ends, and what the log says is held against what is
     /// promised. What it cost.
     pub async fn ends(self, name: &str) -> Figures {
-        let last = self.log.open().edges.last().map(|(_, at)| *at);
-        let last = last.unwrap_or_else(Instant::now);
-        self.all_are_served(last).await;
-        println!(
-            "{name}: all served {:.1?} after the last change",
-            last.elapsed()
-        );
+        let (figures, found) = self.judged(name).await;
+        println!("{name}: {figures}");
+        if let Some(told) = found {
+            panic!("{name}: {told}");
+        }
+        figures
+    }
+
+    /// The same; what is contradicted, told.
+    pub async fn judged(self, name: &str) -> (Figures, Option<String>) {
+        let now = self.log.open().now();
+        let began = Instant::now();
+        self.all_are_served(now).await;
+        println!("{name}: all served {:.1?} after the end", began.elapsed());
         self.over.send_replace(true);
         self.waits("all that was begun is sent", |story| {
-            story.senders.iter().all(JoinHandle::is_finished)
+            let busy = story.actors.iter().filter(|task| !task.is_finished());
+            busy.map(|_| "somebody is busy".to_owned()).collect()
         })
         .await;
         let until = Instant::now() + AFTER_FAULT;
-        let mut histories = Vec::new();
-        for node in &self.nodes {
-            let history = read(node, &self.reader, &self.channel).await;
-            histories.push(history.unwrap_or_else(|| panic!("no history")));
-        }
+        let histories = self.histories().await;
         // The last ones are on their way to the screens.
-        while Instant::now() < until && !violations(&self.log.open(), &histories).is_empty() {
-            tokio::time::sleep(LOOKS).await;
-        }
-        for task in self.viewers.iter().chain(&self.senders) {
+        let found = loop {
+            let found = violations(&self.log.open(), &histories);
+            if found.is_empty() || Instant::now() > until {
+                break found;
+            }
+            tokio::time::sleep(20 * LOOKS).await;
+        };
+        for task in self.viewers.iter().chain(&self.actors) {
             task.abort();
         }
         let log = self.log.open();
-        let found = violations(&log, &histories);
-        let figures = Figures::of(&log);
-        println!("{name}: {figures}");
-        assert!(
-            found.is_empty(),
-            "{name}: {} violations, first {:#?}",
-            found.len(),
-            found.iter().take(12).collect::<Vec<_>>()
-        );
-        figures
+        let told = (!found.is_empty()).then(|| {
+            let kept = log.keep(name);
+            format!("{}the log is kept: {kept:?}", told(&log, &found))
+        });
+        (Figures::of(&log), told)
+    }
+
+    /// What every node gives of every conversation.
+    async fn histories(&self) -> Vec<History> {
+        let mut histories = Vec::new();
+        for (conversation, reader) in self.readers.iter().enumerate() {
+            let target = {
+                let log = self.log.open();
+                log.conversations[conversation].seen_by(&reader.name)
+            };
+            for (node, ting) in self.nodes.iter().enumerate() {
+                let read = tests::within_limit("a history", async {
+                    loop {
+                        match read(ting, &reader.auth, &target, Some(0)).await {
+                            Some(read) => return read,
+                            None => tokio::time::sleep(LOOKS).await,
+                        }
+                    }
+                });
+                let read = read.await;
+                let mut log = self.log.open();
+                let sent = read.iter().filter(|message| message["typing"] == false);
+                let messages = sent.map(|message| {
+                    let text = message["text"].as_str().unwrap_or_default();
+                    (message["id"].as_u64().unwrap_or_default(), log.text(text))
+                });
+                let messages = messages.collect();
+                histories.push(History {
+                    node,
+                    conversation,
+                    messages,
+                });
+            }
+        }
+        histories
+    }
+
+    /// What is contradicted so far, without histories.
+    pub fn so_far(&self) -> (Log, Vec<Violation>) {
+        // Nobody is to wait for the judge.
+        let log = self.log.open().clone();
+        let found = tokio::task::block_in_place(|| violations(&log, &[]));
+        (log, found)
     }
 }
 
 impl Drop for Story {
     fn drop(&mut self) {
-        for task in self.viewers.iter().chain(&self.senders) {
+        for task in self.viewers.iter().chain(&self.actors) {
             task.abort();
-        }
-    }
-}
-
-/// A new channel, and the node that owns it; this one, if one is named.
-async fn channel_of(lab: &Lab, nodes: &[Ting], owner: Option<usize>) -> (String, usize) {
-    loop {
-        let channel = names::unique("room");
-        let owned_by = lab.cluster().owner(&channel).await;
-        if owner.is_none_or(|owner| owner == owned_by) {
-            let post = nodes[owned_by].post("/restapi/v1/channels");
-            post.json(&json!({ "name": channel })).await.is(204);
-            return (channel, owned_by);
         }
     }
 }

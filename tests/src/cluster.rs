@@ -61,14 +61,15 @@ pub fn never_rests(node: Arc<Process>) {
     });
 }
 
-/// Settings of a node that shares this keyspace.
+/// Settings of a node that shares this keyspace, which every node of the database has.
 pub fn sharing(settings: Settings, database: &str, keyspace: &str) -> Settings {
+    let nodes: Vec<&str> = database.split(',').collect();
     settings
         .text("store.kind", "cql")
-        .set("store.nodes", &format!("[{database:?}]"))
+        .set("store.nodes", &format!("{nodes:?}"))
         .text("store.datacenter", "dc1")
         .text("store.keyspace", keyspace)
-        .set("store.replication", "1")
+        .set("store.replication", &nodes.len().to_string())
 }
 
 impl Cluster {

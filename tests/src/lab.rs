@@ -8,6 +8,7 @@
 mod network;
 
 use crate::{Cluster, Process, Settings, Ting, cluster, names, within_limit};
+pub use network::Broken;
 use network::Network;
 use reqwest::Method;
 use serde_json::Value;
@@ -113,19 +114,31 @@ impl Lab {
     }
 
     /// From now on nothing that one node says reaches the other; the way back is open.
-    pub fn drops(&self, from: usize, to: usize) {
-        self.network.drops(from, to);
+    pub fn drops(&self, from: usize, to: usize) -> Vec<Broken> {
+        vec![self.network.drops(from, to)]
     }
 
     /// From now on the two don't reach each other.
-    pub fn cuts(&self, one: usize, other: usize) {
-        self.drops(one, other);
-        self.drops(other, one);
+    pub fn cuts(&self, one: usize, other: usize) -> Vec<Broken> {
+        [self.drops(one, other), self.drops(other, one)].concat()
     }
 
     /// From now on this node and the database don't reach each other.
-    pub fn cuts_database(&self, place: usize) {
-        self.network.drops_port(place, &crate::settings::database());
+    pub fn cuts_database(&self, place: usize) -> Vec<Broken> {
+        let database = crate::settings::database();
+        vec![self.network.drops_port(place, &database)]
+    }
+
+    /// From now on so many of a hundred packets to this node are lost.
+    pub fn loses(&self, place: usize, percent: u8) -> Vec<Broken> {
+        vec![self.network.loses(place, percent)]
+    }
+
+    /// This reaches everybody again.
+    pub fn mends(&self, broken: &[Broken]) {
+        for broken in broken {
+            self.network.mends(broken);
+        }
     }
 
     /// Everything reaches everybody again.
@@ -171,21 +184,37 @@ impl Lab {
 
     /// Waits until so many are up, and agree on it; which.
     pub async fn settles(&self, count: usize) -> Vec<usize> {
-        let settling = async {
-            loop {
-                match self.up().await {
-                    Some(up) if up.len() == count => return up,
-                    _ => tokio::time::sleep(AGAIN).await,
-                }
+        within_limit(&format!("{count} members that agree"), self.settled(count)).await
+    }
+
+    /// The same, however long it takes: who is put out often stays away for half a minute.
+    pub async fn settled(&self, count: usize) -> Vec<usize> {
+        loop {
+            match self.up().await {
+                Some(up) if up.len() == count => return up,
+                _ => tokio::time::sleep(AGAIN).await,
             }
-        };
-        within_limit(&format!("{count} members that agree"), settling).await
+        }
     }
 
     /// Stops the database as a machine that hangs does, until what this gives is dropped.
     pub fn pauses_database(&self) -> PausedDatabase {
-        database("pause");
+        database("pause", 1);
         PausedDatabase
+    }
+
+    /// Has the database write its tables' definitions to the disk: it reads them from there when
+    /// it starts, while what is in the tables comes from its log.
+    pub fn readies_database(&self) {
+        let server = concat!(env!("CARGO_MANIFEST_DIR"), "/cassandra/server");
+        is_done(Command::new(server).args(["nodetool", "1", "flush", "system_schema"]));
+    }
+
+    /// Kills a node of the database, which are counted from 1, until what this gives is dropped:
+    /// then it is started, and waited for.
+    pub fn kills_database(&self, node: usize) -> KilledDatabase {
+        database("kill", node);
+        KilledDatabase(node)
     }
 }
 
@@ -195,15 +224,27 @@ pub struct PausedDatabase;
 
 impl Drop for PausedDatabase {
     fn drop(&mut self) {
-        database("cont");
+        database("cont", 1);
     }
 }
 
-fn database(command: &str) {
+/// A node of the database that is not there.
+#[derive(Debug)]
+pub struct KilledDatabase(usize);
+
+impl Drop for KilledDatabase {
+    fn drop(&mut self) {
+        database("up", self.0);
+    }
+}
+
+fn database(command: &str, node: usize) {
     let server = concat!(env!("CARGO_MANIFEST_DIR"), "/cassandra/server");
-    let done = Command::new(server).args([command, "1"]).status();
-    assert!(
-        done.as_ref().is_ok_and(|status| status.success()),
-        "{server} {command} 1: {done:?}"
-    );
+    is_done(Command::new(server).args([command, &node.to_string()]));
+}
+
+fn is_done(command: &mut Command) {
+    let done = command.status();
+    let well = done.as_ref().is_ok_and(|status| status.success());
+    assert!(well, "{command:?}: {done:?}");
 }

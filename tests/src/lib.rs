@@ -24,6 +24,7 @@ pub mod metrics;
 pub mod names;
 pub mod person;
 pub mod process;
+pub mod quota;
 pub mod raw;
 pub mod room;
 pub mod settings;

@@ -107,6 +107,13 @@ impl Process {
         running.as_ref().expect("the server is running").child.id()
     }
 
+    /// Whether it was started and has not ended.
+    pub fn is_running(&self) -> bool {
+        let mut running = lock(&self.running);
+        let ended = running.as_mut().map(|running| running.child.try_wait());
+        matches!(ended, Some(Ok(None)))
+    }
+
     /// All it has written.
     pub fn log(&self) -> Vec<String> {
         self.log.lines()
@@ -147,18 +154,7 @@ impl Process {
 
     /// Starts it again after it was killed or has ended: same ports, same store.
     pub fn start_again(&self) {
-        assert!(lock(&self.running).is_none(), "the server is running");
-        let listening = self.listening();
-        {
-            let mut settings = lock(&self.settings);
-            *settings = settings
-                .clone()
-                .text("http.listen", &listening.http)
-                .text("admin.listen", &listening.admin);
-            if !listening.cluster.is_empty() {
-                *settings = settings.clone().text("cluster.listen", &listening.cluster);
-            }
-        }
+        self.keep_ports();
         if let Err(error) = self.run() {
             panic!("{error}");
         }
@@ -167,6 +163,27 @@ impl Process {
     /// What it is started with.
     pub fn settings(&self) -> Settings {
         lock(&self.settings).clone()
+    }
+
+    /// The same, without waiting until it serves: its store may be away.
+    pub fn begin_again(&self) {
+        self.keep_ports();
+        if let Err(error) = self.run_until_it_listens() {
+            panic!("{error}");
+        }
+    }
+
+    fn keep_ports(&self) {
+        assert!(lock(&self.running).is_none(), "the server is running");
+        let listening = self.listening();
+        let mut settings = lock(&self.settings);
+        *settings = settings
+            .clone()
+            .text("http.listen", &listening.http)
+            .text("admin.listen", &listening.admin);
+        if !listening.cluster.is_empty() {
+            *settings = settings.clone().text("cluster.listen", &listening.cluster);
+        }
     }
 
     /// Changes settings before it is started again.

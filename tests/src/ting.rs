@@ -249,9 +249,9 @@ impl Watch {
             .name()
             .unwrap_or("test")
             .replace("::", ".");
-        let address = self.process.listening().http;
-        let port = address.rsplit(':').next().unwrap_or_default();
-        let test = format!("{test}.{port}");
+        // Hosts of their own have the same ports.
+        let address = self.process.listening().http.replace(':', ".");
+        let test = format!("{test}.{address}");
         let kept = log::keep(&test, &self.process.log());
         eprintln!("---- the server's log, all of it in {kept:?}");
         eprintln!("{}", self.process.tail(self.from));

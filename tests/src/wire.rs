@@ -2,12 +2,17 @@
 //!
 //! Bytes are carried both ways and nothing is looked at. Frozen, it is as if the database's
 //! process were stopped: connections are taken and stay, what is written waits, and comes through
-//! later. Cut, there is nobody at all.
+//! later. Cut, there is nobody at all. It may grow long: then everything takes its time.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+/// How many pieces are under way at most; from who says more nothing is read meanwhile.
+const UNDER_WAY: usize = 64;
 
 /// Whether anything goes through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +30,7 @@ pub enum Flow {
 pub struct Wire {
     address: SocketAddr,
     flow: watch::Sender<Flow>,
+    delay: watch::Sender<Duration>,
     dialled: watch::Receiver<usize>,
 }
 
@@ -39,17 +45,20 @@ impl Wire {
             .local_addr()
             .expect("a bound socket has an address");
         let (flow, changes) = watch::channel(flow);
+        let (delay, long) = watch::channel(Duration::ZERO);
         let (count, dialled) = watch::channel(0);
         let server = server.to_owned();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 count.send_modify(|count| *count += 1);
-                tokio::spawn(connection(client, server.clone(), changes.clone()));
+                let server = server.clone();
+                tokio::spawn(connection(client, server, changes.clone(), long.clone()));
             }
         });
         Wire {
             address,
             flow,
+            delay,
             dialled,
         }
     }
@@ -69,6 +78,11 @@ impl Wire {
         self.flow.send_replace(flow);
     }
 
+    /// From now on everything is so long under way, there and back each.
+    pub fn takes(&self, delay: Duration) {
+        self.delay.send_replace(delay);
+    }
+
     /// Waits until it was dialled so often, from its beginning on.
     pub async fn dialled(&self, times: usize) {
         let mut dialled = self.dialled.clone();
@@ -78,7 +92,12 @@ impl Wire {
     }
 }
 
-async fn connection(client: TcpStream, server: String, flow: watch::Receiver<Flow>) {
+async fn connection(
+    client: TcpStream,
+    server: String,
+    flow: watch::Receiver<Flow>,
+    delay: watch::Receiver<Duration>,
+) {
     let cut = async {
         let mut flow = flow.clone();
         // An error is the test's end, which is one too.
@@ -91,8 +110,8 @@ async fn connection(client: TcpStream, server: String, flow: watch::Receiver<Flo
         let (client_in, client_out) = client.into_split();
         let (server_in, server_out) = server.into_split();
         tokio::select! {
-            () = pump(client_in, server_out, flow.clone()) => {}
-            () = pump(server_in, client_out, flow.clone()) => {}
+            () = pump(client_in, server_out, flow.clone(), delay.clone()) => {}
+            () = pump(server_in, client_out, flow.clone(), delay.clone()) => {}
         }
     };
     tokio::select! {
@@ -101,17 +120,41 @@ async fn connection(client: TcpStream, server: String, flow: watch::Receiver<Flo
     }
 }
 
+/// Carries one way. What is read while something is under way follows it, each in its own time.
 async fn pump(
     mut from: impl AsyncReadExt + Unpin,
     mut to: impl AsyncWriteExt + Unpin,
     mut flow: watch::Receiver<Flow>,
+    delay: watch::Receiver<Duration>,
 ) {
-    let mut buffer = vec![0; 16 << 10];
-    while let Ok(length @ 1..) = from.read(&mut buffer).await {
-        if flow.wait_for(|flow| *flow == Flow::Open).await.is_err()
-            || to.write_all(&buffer[..length]).await.is_err()
-        {
-            return;
+    let (sent, mut under_way) = mpsc::channel::<(Instant, Vec<u8>)>(UNDER_WAY);
+    let reads = async move {
+        loop {
+            let mut buffer = vec![0; 16 << 10];
+            let Ok(length @ 1..) = from.read(&mut buffer).await else {
+                return;
+            };
+            buffer.truncate(length);
+            let due = Instant::now() + *delay.borrow();
+            if sent.send((due, buffer)).await.is_err() {
+                return;
+            }
         }
+    };
+    let writes = async {
+        while let Some((due, bytes)) = under_way.recv().await {
+            tokio::time::sleep_until(due).await;
+            if flow.wait_for(|flow| *flow == Flow::Open).await.is_err()
+                || to.write_all(&bytes).await.is_err()
+            {
+                return;
+            }
+        }
+    };
+    tokio::pin!(writes);
+    tokio::select! {
+        // What was said before the end arrives.
+        () = reads => writes.await,
+        () = &mut writes => {}
     }
 }

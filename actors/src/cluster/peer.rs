@@ -8,6 +8,7 @@
 //! sides start again from snapshots.
 
 use super::envelope::{self, Received};
+use super::pings::{PING, Pings, Tick};
 use super::{Body, Envelope, KeeperMessage, Word, gate::GATES};
 use crate::locks::write;
 use crate::node::Node;
@@ -24,12 +25,6 @@ use tokio::time::Instant;
 
 /// Bytes on their way to one member that it has not taken in yet.
 pub const WINDOW: usize = 4 << 20;
-
-/// How often a link is tried.
-const PING: Duration = Duration::from_secs(1);
-
-/// Pings without an answer after which the member counts as unreachable.
-const MISSED_MAX: u64 = 3;
 
 /// How long a link is left open after the last word.
 const LINGER: Duration = Duration::from_secs(1);
@@ -127,9 +122,7 @@ pub struct State {
     /// Conversations whose frames were dropped.
     gaps: HashSet<Conversation>,
     held: VecDeque<Envelope>,
-    pinged: u64,
-    answered: u64,
-    pinged_at: Instant,
+    pings: Pings,
 }
 
 impl Actor for Peer {
@@ -162,9 +155,7 @@ impl Actor for Peer {
             received: 0,
             gaps: HashSet::new(),
             held: VecDeque::new(),
-            pinged: 0,
-            answered: 0,
-            pinged_at: Instant::now(),
+            pings: Pings::since(Instant::now()),
         })
     }
 
@@ -321,23 +312,21 @@ impl State {
     }
 
     fn ping(&mut self) {
-        if self.pinged - self.answered >= MISSED_MAX {
-            tracing::warn!(peer = %self.name, "a member does not answer");
-            return self.unreachable();
+        match self.pings.tick(Instant::now()) {
+            Tick::Ask(n) => {
+                let lease = self.node.cluster.lease_holds();
+                self.send(Body::Tell(Word::Ping { n, lease }));
+            }
+            Tick::Soon => {}
+            Tick::Missed => {
+                tracing::warn!(peer = %self.name, "a member does not answer");
+                self.unreachable();
+            }
         }
-        self.pinged += 1;
-        self.pinged_at = Instant::now();
-        let lease = self.node.cluster.lease_holds();
-        self.send(Body::Tell(Word::Ping {
-            n: self.pinged,
-            lease,
-        }));
     }
 
     fn ponged(&mut self, n: u64) {
-        self.answered = self.answered.max(n.min(self.pinged));
-        if n == self.pinged {
-            let round_trip = self.pinged_at.elapsed();
+        if let Some(round_trip) = self.pings.answers(n, Instant::now()) {
             metrics::histogram!("ting_link_round_trip_seconds").record(round_trip);
             let micros = u64::try_from(round_trip.as_micros()).unwrap_or(u64::MAX);
             self.figures.round_trip_us.store(micros, Ordering::Relaxed);

@@ -27,15 +27,15 @@ async fn the_owner_is_cut_off_from_both_others() {
     }
     let story = Story::begins(Lab::of(3).await).await;
     let [one, other] = others(story.owner);
-    let cut = story.now("the cut");
+    let cut = story.fault("the cut");
     story.lab.cuts(story.owner, one);
     story.lab.cuts(story.owner, other);
     let mut rest = [one, other];
     rest.sort_unstable();
     assert_eq!(settles(&story, 2, cut).await, rest);
-    story.all_are_served(cut).await;
+    story.all_are_served_since(cut).await;
     println!("everybody is served {:.1?} after the cut", cut.elapsed());
-    let end = story.now("its end");
+    let end = story.end_of("the cut");
     story.lab.heals();
     settles(&story, 3, end).await;
     story.ends("owner cut off").await;
@@ -46,14 +46,14 @@ async fn between_two(name: &str, ways: &[(usize, usize)], lasts: Duration) {
     let story = Story::begins(Lab::of(3).await).await;
     let [one, _] = others(story.owner);
     let nodes = [story.owner, one];
-    let cut = story.now("the cut");
+    let cut = story.fault("the cut");
     for (from, to) in ways {
         story.lab.drops(nodes[*from], nodes[*to]);
     }
     let up = settles(&story, 2, cut).await;
     // The third is always among those that reach each other.
     assert!(up.contains(&others(story.owner)[1]), "{up:?} are up");
-    story.all_are_served(cut).await;
+    story.all_are_served_since(cut).await;
     let served = cut.elapsed();
     println!("everybody is served {served:.1?} after the cut");
     while cut.elapsed() < lasts {
@@ -65,19 +65,17 @@ async fn between_two(name: &str, ways: &[(usize, usize)], lasts: Duration) {
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
     let slow = {
+        let settled = story.since(cut + AFTER_FAULT);
         let log = story.log.open();
-        let late = log
-            .sends
-            .iter()
-            .filter(|send| send.asked > cut + AFTER_FAULT);
-        let waits = late.filter_map(|send| Some(send.acknowledged?.0.duration_since(send.asked)));
+        let late = log.sends.iter().filter(|send| send.asked > settled);
+        let waits = late.filter_map(|send| Some(send.acknowledged?.0 - send.asked));
         waits.max()
     };
     if let Some(slow) = slow {
         println!("the slowest send while it lasted took {slow:.1?}");
         assert!(slow < Duration::from_secs(5), "{slow:?}");
     }
-    let end = story.now("its end");
+    let end = story.end_of("the cut");
     story.lab.heals();
     settles(&story, 3, end).await;
     story.ends(name).await;

@@ -1,8 +1,10 @@
 //! The database is out of reach of one node.
 
 use crate::client::PATIENCE;
+use crate::crowd::Crowd;
 use crate::story::Story;
 use std::time::Duration;
+use tests::wire::{Flow, Wire};
 use tests::{Lab, lab};
 use tokio::time::Instant;
 
@@ -14,10 +16,10 @@ async fn a_node_is_cut_off_from_the_database_alone() {
     if !lab::is_there() {
         return;
     }
-    let story = Story::with_stubborn(Lab::of(3).await, 0).await;
+    let story = Story::of(Lab::of(3).await, Crowd::Stubborn(0)).await;
     let named = |status: Option<serde_json::Value>| status.unwrap()["node"].clone();
     let before = named(story.lab.cluster().status(0, "ting").await);
-    let cut = story.now("the cut");
+    let cut = story.fault("the cut");
     story.lab.cuts_database(0);
     let up = story.lab.settles(2).await;
     assert_eq!(up, [1, 2]);
@@ -25,28 +27,22 @@ async fn a_node_is_cut_off_from_the_database_alone() {
         "the others are up alone {:.1?} after the cut",
         cut.elapsed()
     );
-    story.all_are_served(cut).await;
+    story.all_are_served_since(cut).await;
     println!("everybody is served {:.1?} after the cut", cut.elapsed());
     let others_go_on = cut + LEASE + PATIENCE;
     tokio::time::sleep_until(cut + Duration::from_secs(25)).await;
-    let end = story.now("its end");
-    let by_the_cut_one = {
+    let end = story.end_of("the cut");
+    let meanwhile = |from: Instant| {
+        let (from, to) = (story.since(from), story.since(end));
         let log = story.log.open();
-        let by = |at: Instant, place: usize| place == 0 && at > cut + LEASE && at < end;
-        let acknowledged = log.sends.iter().filter(|send| send.reserved.is_none());
-        let acknowledged = acknowledged.filter_map(|send| send.acknowledged);
-        acknowledged
-            .filter(|(at, _, place)| by(*at, *place))
-            .count()
+        let sends = log.sends.iter().filter(|send| send.reserved.is_none());
+        let acknowledged = sends.filter_map(|send| send.acknowledged);
+        let meanwhile = acknowledged.filter(|(at, _, _)| *at > from && *at < to);
+        meanwhile.map(|(_, _, place)| place).collect::<Vec<_>>()
     };
-    assert_eq!(by_the_cut_one, 0, "acknowledged without a lease");
-    let others = {
-        let log = story.log.open();
-        let acknowledged = log.sends.iter().filter_map(|send| send.acknowledged);
-        acknowledged
-            .filter(|(at, _, _)| *at > others_go_on && *at < end)
-            .count()
-    };
+    let by_the_cut_one = meanwhile(cut + LEASE);
+    assert!(!by_the_cut_one.contains(&0), "acknowledged without a lease");
+    let others = meanwhile(others_go_on).len();
     assert!(others > 10, "the others acknowledged {others}");
     println!("meanwhile the cut one acknowledged none, the others {others}");
     story.lab.heals();
@@ -55,4 +51,27 @@ async fn a_node_is_cut_off_from_the_database_alone() {
     let after = named(story.lab.cluster().status(0, "ting").await);
     assert_ne!(before, after, "it came back under its old name");
     story.ends("cut off from the database").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_database_is_a_fifth_of_a_second_away() {
+    if !lab::is_there() {
+        return;
+    }
+    let wire = Wire::to_database(Flow::Open).await;
+    let nodes = format!("[{:?}]", wire.address());
+    let lab = Lab::with(3, |_, settings| settings.set("store.nodes", &nodes));
+    let story = Story::begins(lab.await).await;
+    let begun = story.fault("the distance");
+    // There and back.
+    wire.takes(Duration::from_millis(100));
+    story.all_are_served_since(begun).await;
+    println!("everybody is served {:.1?} after it", begun.elapsed());
+    tokio::time::sleep_until(begun + Duration::from_secs(20)).await;
+    assert_eq!(story.lab.settles(3).await, [0, 1, 2], "members meanwhile");
+    story.end_of("the distance");
+    wire.takes(Duration::ZERO);
+    let figures = story.ends("database 200 ms away").await;
+    assert_eq!(figures.attempts, (0, 0), "sends that failed");
+    assert_eq!(figures.closed, 3, "typists at their end");
 }

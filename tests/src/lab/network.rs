@@ -6,6 +6,7 @@
 use std::io::Write;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// Labs of one run live beside each other.
 static NEXT: AtomicU8 = AtomicU8::new(1);
@@ -20,7 +21,15 @@ const RULES: &str = "table inet cuts {
 #[derive(Debug)]
 pub struct Network {
     hosts: Vec<Host>,
+    broken: Mutex<Vec<Broken>>,
     watchdog: Option<Child>,
+}
+
+/// Something that doesn't arrive: rules of one host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Broken {
+    place: usize,
+    rules: String,
 }
 
 #[derive(Debug)]
@@ -48,6 +57,7 @@ impl Network {
         let watchdog = watchdog(&names).map_err(|error| format!("no watchdog: {error}"))?;
         let network = Network {
             hosts,
+            broken: Mutex::default(),
             watchdog: Some(watchdog),
         };
         for Host { name, address } in &network.hosts {
@@ -87,37 +97,70 @@ impl Network {
     }
 
     /// Nothing from one host arrives at the other.
-    pub fn drops(&self, from: usize, to: usize) {
-        let rule = format!(
-            "add rule inet cuts heard ip saddr {} drop",
-            self.address(from)
-        );
-        self.rule(to, &rule);
+    pub fn drops(&self, from: usize, to: usize) -> Broken {
+        let from = self.address(from);
+        self.breaks(to, format!("add rule inet cuts heard ip saddr {from} drop"))
     }
 
     /// Nothing goes from a host to an address and port, and nothing comes from there.
-    pub fn drops_port(&self, place: usize, there: &str) {
+    pub fn drops_port(&self, place: usize, there: &str) -> Broken {
         let (host, port) = there.split_once(':').expect("an address has a port");
-        self.rule(
+        self.breaks(
             place,
-            &format!(
+            format!(
                 "add rule inet cuts said ip daddr {host} tcp dport {port} drop
                  add rule inet cuts heard ip saddr {host} tcp sport {port} drop"
             ),
-        );
+        )
     }
 
-    /// Nothing is dropped any more.
-    pub fn heals(&self) {
-        for place in 0..self.hosts.len() {
-            self.rule(place, "flush table inet cuts");
+    /// Of what a host is told, so many of a hundred packets don't arrive.
+    pub fn loses(&self, place: usize, percent: u8) -> Broken {
+        self.breaks(
+            place,
+            format!("add rule inet cuts heard numgen random mod 100 < {percent} drop"),
+        )
+    }
+
+    /// This is whole again.
+    pub fn mends(&self, broken: &Broken) {
+        let mut all = self.broken();
+        if let Some(at) = all.iter().position(|it| it == broken) {
+            all.remove(at);
+            self.applies(&all, broken.place);
         }
     }
 
-    fn rule(&self, place: usize, rule: &str) {
-        if let Err(error) = rules(self.name(place), rule) {
+    /// Everything is.
+    pub fn heals(&self) {
+        let mut all = self.broken();
+        all.clear();
+        for place in 0..self.hosts.len() {
+            self.applies(&all, place);
+        }
+    }
+
+    fn breaks(&self, place: usize, rules: String) -> Broken {
+        let broken = Broken { place, rules };
+        let mut all = self.broken();
+        all.push(broken.clone());
+        self.applies(&all, place);
+        broken
+    }
+
+    fn applies(&self, all: &[Broken], place: usize) {
+        let mut script = "flush table inet cuts\n".to_owned();
+        for broken in all.iter().filter(|broken| broken.place == place) {
+            script += &broken.rules;
+            script.push('\n');
+        }
+        if let Err(error) = rules(self.name(place), &script) {
             panic!("{error}");
         }
+    }
+
+    fn broken(&self) -> std::sync::MutexGuard<'_, Vec<Broken>> {
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,0 +1,68 @@
+//! Nodes that are told to end, and started again.
+
+use crate::crowd::Crowd;
+use crate::log::What;
+use crate::story::Story;
+use std::time::Duration;
+use tests::{Lab, lab};
+use tokio::time::Instant;
+
+/// How long a step may take.
+const STEP: Duration = Duration::from_secs(90);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_restart_one_after_the_other_behind_a_balancer() {
+    if !lab::is_there() {
+        return;
+    }
+    let story = Story::of(Lab::of(3).await, Crowd::Balanced).await;
+    for place in 0..3 {
+        let begun = story.fault("a restart");
+        let from = story.log.open().events.len();
+        let process = story.lab.cluster().process(place);
+        process.signal("TERM");
+        let ended = tokio::task::block_in_place(|| process.ended());
+        assert_eq!(ended.code(), Some(0), "{ended}");
+        tokio::task::block_in_place(|| process.start_again());
+        story.lab.settles(3).await;
+        story.all_are_served_since(begun).await;
+        assert!(begun.elapsed() < STEP, "{:?}", begun.elapsed());
+        println!("a step took {:.1?}", begun.elapsed());
+        story.end_of("a restart");
+        let log = story.log.open();
+        for (who, person) in log.people.iter().enumerate() {
+            let events = log.events[from..].iter();
+            let closes =
+                events.filter(|event| event.who == Some(who) && event.what == What::Closes);
+            let closes = closes.count();
+            assert!(closes <= 1, "{} had to connect {closes} times", person.role);
+        }
+    }
+    let figures = story.ends("rolling restart").await;
+    assert_eq!(figures.attempts, (0, 0), "sends that failed");
+}
+
+/// Less than a node with people takes to say good-bye to them.
+const GRACE: Duration = Duration::from_secs(1);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drain_takes_longer_than_its_grace() {
+    if !lab::is_there() {
+        return;
+    }
+    let story = Story::begins(Lab::of(3).await).await;
+    let process = story.lab.cluster().process(story.owner);
+    let begun = story.fault("the drain");
+    process.signal("TERM");
+    tokio::time::sleep_until(begun + GRACE).await;
+    assert!(process.is_running(), "it was faster");
+    process.kill();
+    story.lab.settles(2).await;
+    story.all_are_served_since(begun).await;
+    println!("everybody is served {:.1?} after it", begun.elapsed());
+    let end: Instant = story.end_of("the drain");
+    tokio::task::block_in_place(|| process.start_again());
+    story.lab.settles(3).await;
+    println!("all are up {:.1?} after its end", end.elapsed());
+    story.ends("drain cut short").await;
+}
