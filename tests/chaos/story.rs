@@ -19,7 +19,7 @@ const LOOKS: Duration = Duration::from_millis(100);
 const SETTLED: Duration = Duration::from_secs(2);
 
 /// How long all may take to be well; longer than what is promised, so that a judge can say so.
-const WELL: Duration = Duration::from_secs(40);
+const WELL: Duration = Duration::from_secs(60);
 
 /// A lab with people.
 pub struct Story {
@@ -29,6 +29,8 @@ pub struct Story {
     pub owner: usize,
     /// What they do and see.
     pub log: Shared,
+    /// The command that repeats it.
+    pub again: String,
     nodes: Vec<Ting>,
     /// Who may read each conversation.
     readers: Vec<Client>,
@@ -47,8 +49,11 @@ impl Story {
     pub async fn of(lab: Lab, crowd: Crowd) -> Story {
         let nodes = lab.nodes().to_vec();
         let (over, ended) = watch::channel(false);
+        let thread = std::thread::current();
+        let test = thread.name().and_then(|name| name.rsplit("::").next());
         let mut story = Story {
             owner: 0,
+            again: format!("tests/chaos/run --fault {}", test.unwrap_or_default()),
             log: Shared::default(),
             readers: Vec::new(),
             over,
@@ -167,10 +172,11 @@ impl Story {
     /// All goes well again; then everybody ends, and what the log says is held against what is
     /// promised. What it cost.
     pub async fn ends(self, name: &str) -> Figures {
+        let again = self.again.clone();
         let (figures, found) = self.judged(name).await;
         println!("{name}: {figures}");
         if let Some(told) = found {
-            panic!("{name}: {told}");
+            panic!("{name}: {told}\nagain: {again}");
         }
         figures
     }
@@ -254,6 +260,9 @@ impl Story {
 
 impl Drop for Story {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("again: {}", self.again);
+        }
         for task in self.viewers.iter().chain(&self.actors) {
             task.abort();
         }

@@ -70,7 +70,11 @@ impl Lab {
                 .set("limits.channels_per_minute", "1000")
                 .through(&["ip", "netns", "exec", network.name(place)]);
             let settings = cluster::sharing(settings, &database, &keyspace);
-            Process::start(change(place, settings)).map(Arc::new)
+            let process = Process::begin(change(place, settings))?;
+            // The first one makes the schema, which takes several databases a second a table.
+            let ready = || process.wait_for_log("ready", 0, |line| line["message"] == "ready");
+            ready().or_else(|_| ready()).or_else(|_| ready())?;
+            Ok(Arc::new(process))
         };
         // The first one makes the schema.
         let first = start(0);

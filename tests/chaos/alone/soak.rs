@@ -31,9 +31,8 @@ async fn random_pairs() {
     let seed = size("CHAOS_SEED", 1) as u64;
     let again = format!("tests/chaos/run --soak {}s --seed {seed}", lasts.as_secs());
     println!("seed {seed}; again: {again}");
-    // What panics on the way says so too.
-    let repeats = Repeats(again.clone());
-    let story = Story::of(Lab::of(NODES).await, Crowd::Many(seed)).await;
+    let mut story = Story::of(Lab::of(NODES).await, Crowd::Many(seed)).await;
+    story.again.clone_from(&again);
     tokio::task::block_in_place(|| story.lab.readies_database());
     let began = Instant::now();
     let mut judged = began;
@@ -88,7 +87,6 @@ async fn random_pairs() {
          twice 0, private leaks 0; of {} ghosts erased or left behind: resurrected 0",
         figures.acknowledged, figures.private, figures.abandoned
     );
-    drop(repeats);
 }
 
 /// The longest wait of what was asked for since then.
@@ -99,17 +97,6 @@ fn slowest_send(story: &Story, since: Instant) -> Duration {
     let sends = sends.take_while(|send| send.asked >= since);
     let waits = sends.filter_map(|send| Some(send.acknowledged?.0 - send.asked));
     waits.max().unwrap_or_default()
-}
-
-/// Says how to repeat what has panicked.
-struct Repeats(String);
-
-impl Drop for Repeats {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("again: {}", self.0);
-        }
-    }
 }
 
 fn told(entry: &Entry) -> String {
