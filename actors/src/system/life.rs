@@ -4,7 +4,7 @@ use super::{Start, StartError, StoreHealth, System};
 use crate::claim::ClaimKey;
 use crate::clock::Clock;
 use crate::cluster::{Cluster, KeeperMessage, Links};
-use crate::edge::{ConnectionId, Event, Kill, Sockets, Wants};
+use crate::edge::{ConnectionId, Event, Kill, Wants};
 use crate::node::{CONFIRM_TIMEOUT, Node};
 use crate::supervisor::Supervisor;
 use base64::Engine;

@@ -1,9 +1,8 @@
 //! What operators are shown of a node and of its cluster.
 
 use super::System;
-use crate::cluster::Links;
 use cluster_config::{MemberState, NodeName, Shard};
-use cql::{Conversation, Store};
+use cql::Conversation;
 use std::sync::atomic::Ordering;
 
 impl System {
