@@ -111,6 +111,11 @@ pub enum ChannelMessage {
         node: NodeName,
         from: Option<MessageId>,
     },
+    /// Told by the last owner: what it knew when it left.
+    HandedOver {
+        ghosts: Vec<Ghost>,
+        ended: Vec<(MessageId, End)>,
+    },
     /// Asked: erase what hung on something that has gone.
     Abandon {
         id: MessageId,
@@ -238,6 +243,10 @@ pub struct State {
     viewers: Viewers,
     /// In a private, the names of its people.
     names: HashMap<UserId, Username>,
+    /// Whether the store was reached for them.
+    names_read: bool,
+    /// When this life began to serve.
+    began: Instant,
     /// Readers who wait for the same part of the history.
     reading: HashMap<Range, Vec<RpcReplyPort<Result<History, Unanswered>>>>,
     /// Changes that wait to know what stands at their id.
@@ -293,6 +302,8 @@ impl Actor for Channel {
             outgoing: Arc::default(),
             viewers: Viewers::default(),
             names: HashMap::new(),
+            names_read: false,
+            began: Instant::now(),
             reading: HashMap::new(),
             looking: HashMap::new(),
             opening: Some(Opening {
@@ -368,6 +379,10 @@ impl Actor for Channel {
                 opening.ghosts.extend(ghosts);
                 opening.ended.extend(ended);
             }
+            (ChannelMessage::HandedOver { ghosts, ended }, Some(opening)) => {
+                opening.ghosts.extend(ghosts);
+                opening.ended.extend(ended);
+            }
             (ChannelMessage::Answered(answer @ StoreAnswer::Newest(_)), _) => {
                 state.answered(answer).await;
             }
@@ -414,6 +429,7 @@ impl State {
             ChannelMessage::Watch { node, from } => self.watch(node, from),
             // One that comes late has nothing that the relay won't ask about.
             ChannelMessage::Announced { .. } | ChannelMessage::Release => {}
+            ChannelMessage::HandedOver { ghosts, ended } => self.handed_over(ghosts, ended).await,
             ChannelMessage::Abandon { id, by, answer } => self.abandon(id, by, answer),
             ChannelMessage::PersonOn { node } => self.person_on(node),
             ChannelMessage::Seen { node, n } => self.viewers.seen(node, n),
@@ -522,6 +538,7 @@ impl State {
         match newest {
             Ok((page, names)) => {
                 self.names.extend(names);
+                self.names_read = true;
                 let sent = page
                     .messages
                     .iter()
@@ -564,7 +581,9 @@ impl State {
             return Vec::new();
         };
         self.timeline.announced(opening.ghosts, opening.ended);
-        self.start_announced().await;
+        self.began = Instant::now();
+        let ghosts: Vec<_> = self.timeline.ghosts().map(|ghost| ghost.entry.id).collect();
+        self.start_announced(&ghosts).await;
         self.show_what_was_sent();
         if self.timeline.has_changes() {
             self.changed(self.node.clock.now());
@@ -580,6 +599,24 @@ impl State {
             self.timeline.sent(entry(&message, target));
         }
         self.tail.insert(message);
+    }
+
+    /// The people of a private are known by who types in it, though the store be away.
+    fn note_names(&mut self, author: Option<UserId>, username: &Username, target: &Target) {
+        let (Conversation::Private(..), Target::User(name)) = (&self.conversation, target) else {
+            return;
+        };
+        if let Some((author, other)) = author.zip(author.and_then(|it| self.conversation.other(it)))
+        {
+            self.names.entry(author).or_insert_with(|| username.clone());
+            self.names.entry(other).or_insert_with(|| name.clone());
+        }
+    }
+
+    /// Whether it is not known yet what the people of this private are called.
+    fn lacks_names(&self) -> bool {
+        let is_private = matches!(self.conversation, Conversation::Private(..));
+        is_private && !self.names_read && self.names.len() < 2
     }
 
     /// Where a message is shown to go.

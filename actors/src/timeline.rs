@@ -185,6 +185,11 @@ impl Timeline {
         self.typing.values()
     }
 
+    /// How ids ended that are not being typed any more, as far as that is remembered.
+    pub fn ended(&self) -> impl Iterator<Item = (MessageId, End)> {
+        self.past.iter().map(|(id, past)| (*id, past.end))
+    }
+
     /// Whether nothing is remembered that a claim could ask for.
     pub fn is_idle(&self) -> bool {
         self.typing.is_empty() && self.past.is_empty() && self.changed.is_empty()

@@ -21,6 +21,7 @@ impl State {
         since: Millis,
         reply: RpcReplyPort<Result<Posted, TypingError>>,
     ) {
+        self.note_names(post.author, &post.username, &post.target);
         let open = post
             .author
             .zip(post.key.as_deref())

@@ -2,13 +2,18 @@
 //! the conversation now.
 
 use super::{ChannelMessage, State};
+use crate::frame::{End, Ghost};
 use crate::node::STORE_TIMEOUT;
+use crate::timeline::Known;
 use crate::typing_message::TypingMessageMessage;
-use cql::Conversation;
+use cql::{Conversation, MessageId};
 use std::time::Duration;
 
 /// A released conversation ends a little after its last write, so that its answers are out.
 const LINGER: Duration = Duration::from_secs(1);
+
+/// In how young a life what the last owner says is taken in.
+const HEARD_WITHIN: Duration = Duration::from_secs(1);
 
 impl State {
     /// Out of the directory: whatever still comes is handed on.
@@ -25,6 +30,14 @@ impl State {
     /// has arrived, the next owner may start.
     pub(super) fn release(&mut self) {
         self.leave();
+        // What changed last may not have reached the relays when they announce what they keep.
+        let ghosts: Vec<_> = self.timeline.ghosts().cloned().collect();
+        // What was sent the next owner reads in the store.
+        let ended = self.timeline.ended();
+        let ended: Vec<_> = ended.filter(|(_, end)| *end != End::Sent).collect();
+        if !ghosts.is_empty() || !ended.is_empty() {
+            self.hand_on(ChannelMessage::HandedOver { ghosts, ended });
+        }
         let opening = self.opening.take();
         for message in opening.into_iter().flat_map(|opening| opening.waiting) {
             self.hand_on(message);
@@ -50,10 +63,60 @@ impl State {
         });
     }
 
+    /// What the last owner knew when it left; what comes when this life has long begun is older
+    /// than what people have done since.
+    pub(super) async fn handed_over(&mut self, ghosts: Vec<Ghost>, ended: Vec<(MessageId, End)>) {
+        if self.began.elapsed() > HEARD_WITHIN {
+            return;
+        }
+        for (id, end) in ended {
+            let over = TypingMessageMessage::Over { end, answer: None };
+            let typing = &self.node.directory.typing_messages;
+            // Its actor says that it is over.
+            if typing.tell_if_there(&id, over).is_err() {
+                self.timeline.announced(Vec::new(), vec![(id, end)]);
+            }
+        }
+        let known = |id| matches!(self.timeline.known(id), Known::Typing(_));
+        let fresh = ghosts.iter().map(|ghost| ghost.entry.id);
+        let fresh: Vec<MessageId> = fresh.filter(|id| !known(*id)).collect();
+        self.timeline.announced(ghosts, Vec::new());
+        self.start_announced(&fresh).await;
+        if self.timeline.has_changes() {
+            self.changed(self.node.clock.now());
+        }
+    }
+
     /// What reaches it after it left is said to whoever has the conversation now; what it asked
     /// for itself is of no use any more.
-    pub(super) fn hand_on(&self, message: ChannelMessage) {
+    pub(super) fn hand_on(&mut self, message: ChannelMessage) {
         match message {
+            // A typing message took in the last of it before it was told.
+            ChannelMessage::Typed {
+                id,
+                text,
+                belongs,
+                author_rev,
+                ..
+            } => {
+                self.timeline.change(id, text, belongs, author_rev);
+                if let Known::Typing(ghost) = self.timeline.known(id) {
+                    let ghosts = vec![ghost.clone()];
+                    let ended = Vec::new();
+                    let handed_over = ChannelMessage::HandedOver { ghosts, ended };
+                    self.node.tell_channel(&self.conversation, handed_over);
+                }
+            }
+            ChannelMessage::Ended {
+                id, end, answer, ..
+            } => {
+                let (ghosts, ended) = (Vec::new(), vec![(id, end)]);
+                let handed_over = ChannelMessage::HandedOver { ghosts, ended };
+                self.node.tell_channel(&self.conversation, handed_over);
+                if let Some(answer) = answer {
+                    answer();
+                }
+            }
             ChannelMessage::Due(_) | ChannelMessage::Answered(_) => {}
             // It left because nobody needed it, and has nothing to finish.
             ChannelMessage::Release if self.outgoing.is_idle() => {

@@ -246,6 +246,7 @@ impl State {
         let By::Person(typist) = &stroke.by else {
             return;
         };
+        self.note_names(Some(typist.user), &typist.username, &typist.target);
         if stroke.text.is_some()
             && let Err(refused) = self.one_more(Some(typist.user))
         {
@@ -340,10 +341,15 @@ impl State {
 
     /// Ghosts that were announced have no actor yet; those that hung on a node that is no member
     /// any more, or on a sign-in that is connected nowhere, have nobody.
-    pub(super) async fn start_announced(&mut self) {
+    pub(super) async fn start_announced(&mut self, ids: &[MessageId]) {
         let map = self.node.cluster.map();
-        let ghosts: Vec<Ghost> = self.timeline.ghosts().cloned().collect();
-        for ghost in ghosts {
+        for id in ids {
+            let Known::Typing(ghost) = self.timeline.known(*id) else {
+                continue;
+            };
+            let ghost = ghost.clone();
+            let entry = &ghost.entry;
+            self.note_names(entry.author, &entry.username, &entry.target);
             let has_somebody = match ghost.belongs {
                 Belongs::Connection(node, _) => map.view.member(node).is_some(),
                 Belongs::SignIn(hash) => self.node.roster().is_connected(hash),

@@ -237,6 +237,15 @@ impl State {
         from: MessageId,
         messages: Result<Vec<Message>, StoreError>,
     ) {
+        if matches!(&messages, Ok(messages) if !messages.is_empty()) && self.lacks_names() {
+            // Known a moment later; until then nobody can be told whom they were for.
+            let watch = move || ChannelMessage::Watch {
+                node,
+                from: Some(from),
+            };
+            self.myself.send_after(super::RELOAD_AFTER, watch);
+            return;
+        }
         // Without the store there is nothing sent either that could be missed; what is typed is
         // shown.
         self.snapshot(node, from, messages.unwrap_or_default());
@@ -279,7 +288,7 @@ impl State {
     }
 
     pub(super) fn read_again(&mut self, messages: Result<Vec<Message>, StoreError>) {
-        let Ok(messages) = messages else {
+        let Some(messages) = messages.ok().filter(|_| !self.lacks_names()) else {
             let again = || ChannelMessage::Due(Due::ReadAgain);
             self.myself.send_after(super::RELOAD_AFTER, again);
             return;

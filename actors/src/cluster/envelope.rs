@@ -168,6 +168,12 @@ pub enum Word {
         ghosts: Vec<Ghost>,
         ended: Vec<(MessageId, End)>,
     },
+    /// To a conversation's owner, by the last one: what that knew when it left.
+    HandedOver {
+        conversation: Conversation,
+        ghosts: Vec<Ghost>,
+        ended: Vec<(MessageId, End)>,
+    },
     /// To a conversation's owner: a relay has that frame.
     Seen { conversation: Conversation, n: u64 },
     /// To a relay.
@@ -223,6 +229,7 @@ impl Body {
                 word,
                 Word::Watch { .. }
                     | Word::Announced { .. }
+                    | Word::HandedOver { .. }
                     | Word::Seen { .. }
                     | Word::OwnerChanged { .. }
                     | Word::Released { .. }
@@ -242,6 +249,7 @@ impl Body {
                 Word::Frame(frame) => Some(&frame.conversation),
                 Word::Watch { conversation, .. }
                 | Word::Announced { conversation, .. }
+                | Word::HandedOver { conversation, .. }
                 | Word::Seen { conversation, .. }
                 | Word::Snapshot { conversation, .. }
                 | Word::Show { conversation, .. }

@@ -25,6 +25,11 @@ pub(super) fn word_of(conversation: &Conversation, message: ChannelMessage) -> O
             ghosts,
             ended,
         },
+        ChannelMessage::HandedOver { ghosts, ended } => Word::HandedOver {
+            conversation,
+            ghosts,
+            ended,
+        },
         ChannelMessage::Seen { n, .. } => Word::Seen { conversation, n },
         _ => return None,
     })
@@ -96,6 +101,14 @@ impl Node {
                     ended,
                 };
                 self.to_own_channel(&conversation, announced);
+            }
+            Word::HandedOver {
+                conversation,
+                ghosts,
+                ended,
+            } => {
+                let handed_over = ChannelMessage::HandedOver { ghosts, ended };
+                self.to_own_channel(&conversation, handed_over);
             }
             Word::Seen { conversation, n } => {
                 self.to_own_channel(&conversation, ChannelMessage::Seen { node: from, n });

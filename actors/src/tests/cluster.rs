@@ -318,6 +318,36 @@ async fn draining_hands_over_and_fails_no_send() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_last_letters_before_a_hand_over_are_seen() {
+    for pause in [1, 7, 30, 60, 99] {
+        let mut cluster = Cluster::of(3).await;
+        let (owner, one, other) = cluster.around_ting();
+        let ada = cluster.nodes[one].person("ada").await;
+        let bob = cluster.nodes[other].person("bob").await;
+        let typed = ada.types("0").await.id;
+        let erased = ada.types("to be erased").await.id;
+        bob.sees(erased, "to be erased").await;
+        let before = cluster.nodes[one].node().cluster.version();
+        let drained = cluster.nodes.remove(owner);
+        let draining = tokio::spawn(async move {
+            drained.system.drain(Duration::from_millis(100)).await;
+            drained.system.stop().await;
+        });
+        let mut last = 0;
+        let seen = |cluster: &Cluster| cluster.versions().into_iter().max().unwrap();
+        while seen(&cluster) == before {
+            last += 1;
+            ada.types_on(typed, &last.to_string()).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+        }
+        ada.erases(erased).await.unwrap();
+        draining.await.unwrap();
+        bob.sees(typed, &last.to_string()).await;
+        bob.no_longer_sees(erased).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_node_that_joins_takes_its_share_and_nothing_is_lost() {
     let mut cluster = Cluster::of(2).await;
     let ada = cluster.nodes[0].person("ada").await;

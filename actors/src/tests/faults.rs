@@ -1,9 +1,10 @@
+use super::memory::Mood;
 use super::world::{World, ting};
 use crate::channel::ChannelMessage;
 use crate::edge::Kill;
 use crate::relay::RelayMessage;
 use crate::session::SessionMessage;
-use crate::{TypingError, Unanswered};
+use crate::{Patched, TypingError, Unanswered};
 use std::time::Duration;
 
 #[tokio::test(start_paused = true)]
@@ -101,4 +102,23 @@ async fn presence_that_fails_starts_from_nobody() {
     ada.disconnects();
     let again = world.connect(&ada, Default::default()).await;
     assert_eq!(again.heard()[0].1, serde_json::json!(["ada"]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_private_names_its_people_though_the_store_was_away_when_it_began() {
+    let world = World::new().await;
+    let ada = world.person("ada").await;
+    let bob = world.person("bob").await;
+    world.store.set_mood(Mood::Refuses);
+    let post = ada.post_to(ada.to(&bob), "psst", true, None);
+    let typed = world.system.post(post).await.unwrap();
+    bob.sees(typed.id, "psst").await;
+    world.store.set_mood(Mood::Answers);
+    let mut send = ada.stroke(typed.id, Some("psst!"), false);
+    send.to = ada.to(&bob);
+    assert_eq!(world.system.patch(send).await, Ok(Patched::Done));
+    bob.sees_sent(typed.id, "psst!").await;
+    let heard = bob.heard();
+    let message = heard.iter().find(|(event, _)| *event == "message");
+    assert_eq!(message.unwrap().1["target"], "bob");
 }

@@ -48,9 +48,13 @@ impl Sockets for FakeSockets {
     fn encode(&self, event: Event<'_>) -> Packet {
         self.encoded.fetch_add(1, Ordering::Relaxed);
         let entry = |entry: &crate::edge::Entry| {
+            let target = match &entry.target {
+                Target::Channel(name) => name.as_str(),
+                Target::User(name) => name.as_str(),
+            };
             json!({
                 "id": entry.id, "username": entry.username, "text": &*entry.text,
-                "typing": entry.typing, "rev": entry.rev,
+                "typing": entry.typing, "rev": entry.rev, "target": target,
             })
         };
         let (event, body) = match event {
