@@ -50,7 +50,7 @@ TROUBLE = 'why=~"stalled|deaf|restarted|unavailable|orphaned"'
 # name, severity, for, what it says, expression. `page` wakes somebody, `ticket` waits for the morning.
 ALERTS = [
     ("TingAway", "page", "1m", "No node of Ting answers",
-     f"absent(up{{{TING}}} == 1)"),
+     f"sum {by()} (up{{{TING}}}) == 0 or absent(up{{{TING}}})"),
     ("TingNodeAway", "ticket", "5m", "{{ $labels.pod }} does not answer",
      f"up{{{TING}}} == 0"),
     ("TingRequestsFail", "page", "5m", "{{ $value | humanizePercentage }} of the requests fail",
