@@ -213,6 +213,14 @@ async fn logs_are_one_object_a_line() {
 }
 
 #[tokio::test]
+async fn a_node_that_nobody_has_come_to_says_so() {
+    let ting = Ting::alone().await;
+    let metrics = ting.metrics().await;
+    assert!(metrics.has("ting_sockets"), "{}", metrics.text);
+    assert_eq!(metrics.sum("ting_sockets"), 0.0);
+}
+
+#[tokio::test]
 async fn metrics_count_and_name_nobody() {
     let ting = Ting::alone().await;
     let room = ting.room().await;

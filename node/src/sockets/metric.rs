@@ -11,8 +11,10 @@ pub const SENT: &str = "ting_packets_sent_total";
 /// Events of clients that were refused.
 pub const REFUSED: &str = "ting_events_refused_total";
 
-/// Says what they are.
+/// Says what they are, and that there are no sockets yet: who scales by them takes a node without
+/// a number for one that has its fill, and never takes it away.
 pub fn describe() {
+    metrics::gauge!(SOCKETS).increment(0.0);
     metrics::describe_gauge!(SOCKETS, "Sockets that are open, logged in or not");
     metrics::describe_counter!(KILLED, "Sockets that this side ended, by why");
     metrics::describe_counter!(ENCODED, "Events that were encoded, each once");
