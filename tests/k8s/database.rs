@@ -4,17 +4,11 @@ use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-/// Makes a role or gives it another password, once the database knows its own administrator.
-pub async fn sets_password(role: &str, password: &str) {
-    let change = format!("WITH PASSWORD = '{password}' AND LOGIN = true");
-    let statements = [
-        format!("CREATE ROLE IF NOT EXISTS {role} {change}"),
-        format!("ALTER ROLE {role} {change}"),
-    ];
-    crate::kube::until("the database takes a password", || {
-        statements.iter().all(|statement| says(statement).is_ok())
-    })
-    .await;
+/// Makes a role with a password, once the database knows its own administrator.
+pub async fn makes_role(role: &str, password: &str) {
+    let statement =
+        format!("CREATE ROLE IF NOT EXISTS {role} WITH PASSWORD = '{password}' AND LOGIN = true");
+    crate::kube::until("the database makes a role", || says(&statement).is_ok()).await;
 }
 
 /// One statement, said as administrator.

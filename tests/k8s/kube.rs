@@ -136,7 +136,7 @@ impl Installed {
     /// The same with another change than that number.
     pub async fn over(change: &str) -> Installed {
         let installed = Installed::nowhere();
-        database::sets_password(&installed.role(), PASSWORD).await;
+        database::makes_role(&installed.role(), PASSWORD).await;
         installed.apply(
             "cql",
             &(installed.over_database(&installed.role()) + change),

@@ -158,7 +158,7 @@ async fn both_secrets_are_rotated_without_a_failed_send() {
     rolls("secrets", &installed, async || {
         // Two roles of the database take turns.
         let other = format!("{}_b", installed.role());
-        database::sets_password(&other, "another password").await;
+        database::makes_role(&other, "another password").await;
         installed.secrets("another password", "another secret");
         installed.apply("cql", &(installed.over_database(&other) + &fixed(3)));
     })
