@@ -23,7 +23,11 @@ pub struct Ting {
 
 #[derive(Debug)]
 struct Node {
-    process: Arc<Process>,
+    // None if somebody else runs it.
+    process: Option<Arc<Process>>,
+    http: String,
+    // None if operators don't come in by this way.
+    admin: Option<String>,
     api: Api,
 }
 
@@ -79,9 +83,14 @@ impl Ting {
             process: process.clone(),
         });
         let watch = Arc::new(watch.collect());
-        let nodes = processes.into_iter().map(|process| Node {
-            api: Api::at(&process.listening().http),
-            process,
+        let nodes = processes.into_iter().map(|process| {
+            let listening = process.listening();
+            Node {
+                process: Some(process),
+                api: Api::at(&listening.http),
+                http: listening.http,
+                admin: Some(listening.admin),
+            }
         });
         Ting {
             nodes: nodes.collect(),
@@ -90,9 +99,25 @@ impl Ting {
         }
     }
 
+    /// What somebody else runs, at its public and its operators' address.
+    pub fn at(http: &str, admin: Option<&str>) -> Ting {
+        let node = Node {
+            process: None,
+            http: http.to_owned(),
+            admin: admin.map(str::to_owned),
+            api: Api::at(http),
+        };
+        Ting {
+            nodes: Arc::new([node]),
+            turn: Arc::default(),
+            _watch: Arc::default(),
+        }
+    }
+
     /// The first of its nodes alone.
     pub fn one(&self) -> Ting {
-        Ting::of(vec![self.nodes[0].process.clone()])
+        let process = self.nodes[0].process.clone();
+        Ting::of(vec![process.expect("a process of this test")])
     }
 
     /// The node whose turn it is.
@@ -103,12 +128,13 @@ impl Ting {
 
     /// Its process, or the first of them.
     pub fn process(&self) -> &Process {
-        &self.nodes[0].process
+        let process = self.nodes[0].process.as_deref();
+        process.expect("a process of this test")
     }
 
     /// Its public address, `host:port`, or the first of them.
     pub fn address(&self) -> String {
-        self.process().listening().http
+        self.nodes[0].http.clone()
     }
 
     /// Its public address as a URL.
@@ -143,7 +169,13 @@ impl Ting {
 
     /// A request to the operators' port.
     pub fn admin(&self, method: Method, path: &str) -> Ask {
-        Api::at(&self.process().listening().admin).ask(method, path)
+        let admin = self.nodes[0].admin.as_deref();
+        Api::at(admin.expect("an operators' address")).ask(method, path)
+    }
+
+    /// Whether operators come in by this way.
+    pub fn has_admin(&self) -> bool {
+        self.nodes[0].admin.is_some()
     }
 
     /// Its metrics now.
@@ -182,8 +214,7 @@ impl Ting {
 
     /// A socket that has not logged in.
     pub async fn connection(&self) -> Connection {
-        let address = self.next().process.listening().http;
-        Connection::open(&format!("http://{address}"), &[]).await
+        Connection::open(&format!("http://{}", self.next().http), &[]).await
     }
 
     /// A person online in `ting`, whose client uses all there is.
