@@ -118,12 +118,12 @@ async fn the_newest_take_three_questions_however_long_a_conversation_is() {
     );
     println!("all of it in pages of 1,000: {:.1?}", began.elapsed());
 
-    // One message a month for two years.
+    // One message a month for two years, which are to come: ids begin with the product.
     let quiet = Conversation::private(UserId(7), UserId(rand::random_range(8..1 << 40)));
-    let month = |n: Millis| MessageId::at(now - DAY - n * 30 * DAY);
+    let month = |n: Millis| MessageId::at(now + DAY + n * 30 * DAY);
     fill(&store, &quiet, (0..24).map(month)).await;
     newest("a quiet conversation", &far, &proxy, &quiet).await;
-    let expected: Vec<MessageId> = (0..24).map(month).collect();
+    let expected: Vec<MessageId> = (0..24).rev().map(month).collect();
     assert_eq!(all(&store, &quiet).await, expected);
 
     // A thousand a second, as the ids say; the next bucket is opened on the way in a long run.
