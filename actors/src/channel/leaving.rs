@@ -35,9 +35,7 @@ impl State {
         // What was sent the next owner reads in the store.
         let ended = self.timeline.ended();
         let ended: Vec<_> = ended.filter(|(_, end)| *end != End::Sent).collect();
-        if !ghosts.is_empty() || !ended.is_empty() {
-            self.hand_on(ChannelMessage::HandedOver { ghosts, ended });
-        }
+        self.tell_next(ghosts, ended);
         let opening = self.opening.take();
         for message in opening.into_iter().flat_map(|opening| opening.waiting) {
             self.hand_on(message);
@@ -61,6 +59,14 @@ impl State {
             tokio::time::sleep(LINGER).await;
             let _ = myself.drain();
         });
+    }
+
+    /// Says to the next owner what this one knows, if that is anything.
+    fn tell_next(&self, ghosts: Vec<Ghost>, ended: Vec<(MessageId, End)>) {
+        if !ghosts.is_empty() || !ended.is_empty() {
+            let handed_over = ChannelMessage::HandedOver { ghosts, ended };
+            self.node.tell_channel(&self.conversation, handed_over);
+        }
     }
 
     /// What the last owner knew when it left; what comes when this life has long begun is older
@@ -101,18 +107,13 @@ impl State {
             } => {
                 self.timeline.change(id, text, belongs, author_rev);
                 if let Known::Typing(ghost) = self.timeline.known(id) {
-                    let ghosts = vec![ghost.clone()];
-                    let ended = Vec::new();
-                    let handed_over = ChannelMessage::HandedOver { ghosts, ended };
-                    self.node.tell_channel(&self.conversation, handed_over);
+                    self.tell_next(vec![ghost.clone()], Vec::new());
                 }
             }
             ChannelMessage::Ended {
                 id, end, answer, ..
             } => {
-                let (ghosts, ended) = (Vec::new(), vec![(id, end)]);
-                let handed_over = ChannelMessage::HandedOver { ghosts, ended };
-                self.node.tell_channel(&self.conversation, handed_over);
+                self.tell_next(Vec::new(), vec![(id, end)]);
                 if let Some(answer) = answer {
                     answer();
                 }
