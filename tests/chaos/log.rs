@@ -303,4 +303,38 @@ impl Shared {
     pub fn open(&self) -> MutexGuard<'_, Log> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// A fault begins now.
+    pub fn begins(&self, fault: &str) -> Instant {
+        self.open().add(None, What::Begins(fault.to_owned()));
+        Instant::now()
+    }
+
+    /// It ends now.
+    pub fn ends(&self, fault: &str) -> Instant {
+        self.open().add(None, What::Ends(fault.to_owned()));
+        Instant::now()
+    }
+
+    /// Looks every so often until nothing is waited for any more; keeps the log if that takes too
+    /// long.
+    pub async fn waits(
+        &self,
+        what: &str,
+        (every, patience): (Duration, Duration),
+        waits: impl Fn() -> Vec<String>,
+    ) {
+        let until = Instant::now() + patience;
+        loop {
+            let waits = waits();
+            if waits.is_empty() {
+                return;
+            }
+            if Instant::now() > until {
+                let kept = self.open().keep(what);
+                panic!("{what}: not within {patience:?}: {waits:#?}; the log is kept: {kept:?}");
+            }
+            tokio::time::sleep(every).await;
+        }
+    }
 }

@@ -4,7 +4,7 @@ use crate::client::{Client, read};
 use crate::crowd::Crowd;
 use crate::figures::Figures;
 use crate::judge::{AFTER_FAULT, History, Violation, told, violations};
-use crate::log::{Log, Shared, What};
+use crate::log::{Log, Shared};
 use crate::people::{self, Actor};
 use std::time::Duration;
 use tests::{Lab, Ting};
@@ -120,14 +120,12 @@ impl Story {
 
     /// A fault begins now.
     pub fn fault(&self, name: &str) -> Instant {
-        self.log.open().add(None, What::Begins(name.to_owned()));
-        Instant::now()
+        self.log.begins(name)
     }
 
     /// It ends now.
     pub fn end_of(&self, name: &str) -> Instant {
-        self.log.open().add(None, What::Ends(name.to_owned()));
-        Instant::now()
+        self.log.ends(name)
     }
 
     /// Since the log began.
@@ -155,18 +153,8 @@ impl Story {
     }
 
     async fn waits(&self, what: &str, waits: impl Fn(&Story) -> Vec<String>) {
-        let until = Instant::now() + WELL;
-        loop {
-            let waits = waits(self);
-            if waits.is_empty() {
-                return;
-            }
-            if Instant::now() > until {
-                let kept = self.log.open().keep(what);
-                panic!("{what}: not within {WELL:?}: {waits:#?}; the log is kept: {kept:?}");
-            }
-            tokio::time::sleep(LOOKS).await;
-        }
+        let looks = (LOOKS, WELL);
+        self.log.waits(what, looks, || waits(self)).await;
     }
 
     /// All goes well again; then everybody ends, and what the log says is held against what is

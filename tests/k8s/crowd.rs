@@ -102,14 +102,12 @@ impl Crowd {
 
     /// A fault begins now.
     pub fn begins(&self, what: &str) -> Instant {
-        self.log.open().add(None, What::Begins(what.to_owned()));
-        Instant::now()
+        self.log.begins(what)
     }
 
     /// It ends now.
     pub fn ends(&self, what: &str) -> Instant {
-        self.log.open().add(None, What::Ends(what.to_owned()));
-        Instant::now()
+        self.log.ends(what)
     }
 
     /// Waits until, after this moment, every typist and sender was acknowledged, and every viewer
@@ -128,18 +126,8 @@ impl Crowd {
     }
 
     async fn waits(&self, what: &str, waits: impl Fn(&Crowd) -> Vec<String>) {
-        let until = Instant::now() + PATIENCE;
-        loop {
-            let waits = waits(self);
-            if waits.is_empty() {
-                return;
-            }
-            if Instant::now() > until {
-                let kept = self.log.open().keep(what);
-                panic!("{what}: not within {PATIENCE:?}: {waits:#?}; the log is kept: {kept:?}");
-            }
-            tokio::time::sleep(LOOKS).await;
-        }
+        let looks = (LOOKS, PATIENCE);
+        self.log.waits(what, looks, || waits(self)).await;
     }
 
     /// All goes well again; then everybody ends, and what they did and saw is held against what is
