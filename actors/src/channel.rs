@@ -2,37 +2,36 @@
 //!
 //! A place is reserved when typing begins and kept when the message is sent, so everyone reads
 //! the same order: [`Timeline`] holds that rule. The actor around it adds time and company:
-//! changes are gathered for one [`TICK`] and leave as one frame to each watching node
-//! (`viewers`), messages begin and come back (`typing`), and history is read (`history`).
+//! what it knows when it begins is in `opening`, changes are gathered for one [`TICK`] and leave
+//! as one frame to each watching node (`viewers`), messages begin and come back (`typing`), and
+//! history is read (`history`).
 
 mod beginning;
 mod history;
 mod leaving;
+mod messages;
+mod opening;
 mod outgoing;
 mod typing;
 mod viewers;
 
+pub use messages::{Answer, Beginning, ChannelMessage, Due, StoreAnswer, awaited};
 pub use outgoing::Outgoing;
 
 use crate::edge::{Entry, Target};
-use crate::frame::{Belongs, End, Epoch, Ghost};
+use crate::frame::Epoch;
 use crate::node::{CONFIRM_TIMEOUT, Lives, Node, STORE_TIMEOUT};
 use crate::relay::RelayMessage;
-use crate::requests::{History, Posted, TypingError, Unanswered};
-use crate::tail::{TAIL_LENGTH, Tail};
+use crate::requests::{History, Unanswered};
+use crate::tail::Tail;
 use crate::timeline::Timeline;
-use crate::typing_message::{PatchReply, Stroke};
-use cluster_config::{NodeName, Shard};
-use cql::{
-    Conversation, KeyClaim, Message, MessageId, MessageText, Millis, Page, Placed, Range,
-    StoreError, UserId, Username,
-};
+use cluster_config::Shard;
+use cql::{Conversation, Message, MessageId, Range, StoreError, UserId, Username};
+use opening::Opening;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
-use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tracing::debug;
 use viewers::Viewers;
@@ -45,179 +44,6 @@ const HOUSEKEEPING: Duration = Duration::from_secs(10);
 
 /// Pause before the store is asked again for the newest messages.
 const RELOAD_AFTER: Duration = Duration::from_secs(1);
-
-/// Says that something is done, to whoever waits for it.
-pub type Answer = Box<dyn FnOnce() + Send>;
-
-/// An answer, and what receives it; nothing is received if it is dropped.
-pub fn awaited() -> (Answer, oneshot::Receiver<()>) {
-    let (done, seen) = oneshot::channel();
-    let answer = move || {
-        // Whoever waited may have had enough.
-        let _ = done.send(());
-    };
-    (Box::new(answer), seen)
-}
-
-/// Somebody begins a message, as its owner needs it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Beginning {
-    /// Who; none when a privileged message names nobody who exists.
-    pub author: Option<UserId>,
-    /// The name.
-    pub username: Username,
-    /// As the conversation was named.
-    pub target: Target,
-    /// What is typed so far.
-    pub text: MessageText,
-    /// False: sent at once.
-    pub typing: bool,
-    /// The client's idempotency key.
-    pub key: Option<String>,
-    /// Whose going ends it.
-    pub belongs: Belongs,
-    /// When a privileged caller says it began.
-    pub datetime_start: Option<Millis>,
-}
-
-/// What a conversation is told.
-pub enum ChannelMessage {
-    /// Asked: begin a message.
-    Post {
-        post: Box<Beginning>,
-        since: Millis,
-        reply: RpcReplyPort<Result<Posted, TypingError>>,
-    },
-    /// Asked: change a message that no actor stands for.
-    Stroke {
-        id: MessageId,
-        stroke: Stroke,
-        claim: Option<String>,
-        since: Millis,
-        reply: PatchReply,
-    },
-    /// Asked: delete, sent or not.
-    Delete {
-        id: MessageId,
-        reply: RpcReplyPort<Result<(), TypingError>>,
-    },
-    /// Asked: a part of the history, with what is being typed.
-    History {
-        range: Range,
-        reply: RpcReplyPort<Result<History, Unanswered>>,
-    },
-    /// Told: a node shows this conversation; with `from`, it wants a snapshot from there on.
-    Watch {
-        node: NodeName,
-        from: Option<MessageId>,
-    },
-    /// Told by the last owner: what it knew when it left.
-    HandedOver {
-        ghosts: Vec<Ghost>,
-        ended: Vec<(MessageId, End)>,
-    },
-    /// Asked: erase what hung on something that has gone.
-    Abandon {
-        id: MessageId,
-        by: Belongs,
-        answer: Option<Answer>,
-    },
-    /// Told: another node owns this now.
-    Release,
-    /// Told: somebody of this private is on that node.
-    PersonOn { node: NodeName },
-    /// Told: what a node's relay kept.
-    Announced {
-        node: NodeName,
-        ghosts: Vec<Ghost>,
-        ended: Vec<(MessageId, End)>,
-    },
-    /// Told: a node's relay has that frame.
-    Seen { node: NodeName, n: u64 },
-    /// Reported by a typing message: its text now.
-    Typed {
-        id: MessageId,
-        text: Arc<str>,
-        belongs: Belongs,
-        author_rev: u64,
-        since: Millis,
-    },
-    /// Reported: it is in the store.
-    Sent {
-        message: Box<Message>,
-        since: Millis,
-    },
-    /// Reported: it is over; `answer` is for when viewers know.
-    Ended {
-        id: MessageId,
-        end: End,
-        clean: bool,
-        answer: Option<Answer>,
-    },
-    /// Reported: what the store answered.
-    Answered(StoreAnswer),
-    /// Reported: the time for it has come.
-    Due(Due),
-    /// Breaks the actor, to see it come back.
-    #[cfg(test)]
-    Break,
-}
-
-impl ractor::Message for ChannelMessage {}
-
-/// What the store answered to a channel's question.
-pub enum StoreAnswer {
-    /// The newest messages, and in a private its people's names.
-    Newest(Result<(Page, Vec<(UserId, Username)>), StoreError>),
-    /// What was asked for by readers.
-    Page {
-        range: Range,
-        page: Result<Page, StoreError>,
-    },
-    /// What a node's relay asked for.
-    Since {
-        node: NodeName,
-        from: MessageId,
-        messages: Result<Vec<Message>, StoreError>,
-    },
-    /// The second read after the actor was started anew.
-    Again(Result<Vec<Message>, StoreError>),
-    /// What stands at an id.
-    Placed {
-        id: MessageId,
-        placed: Result<Placed, StoreError>,
-    },
-    /// Which id a message that begins anew has.
-    Bound {
-        fresh: MessageId,
-        bound: Result<KeyClaim, StoreError>,
-        stroke: Stroke,
-        since: Millis,
-        reply: PatchReply,
-    },
-    /// A deletion.
-    Deleted {
-        id: MessageId,
-        deleted: Result<Option<Box<Message>>, StoreError>,
-        reply: RpcReplyPort<Result<(), TypingError>>,
-    },
-}
-
-/// What a channel does when its time has come.
-pub enum Due {
-    /// Send what has changed.
-    Tick,
-    /// Go on without the announcements that are missing.
-    Open,
-    /// Answer those who waited for relays to have this frame.
-    Acknowledge(u64),
-    /// Ask the store again.
-    Reload,
-    /// Read a second time what an earlier life may have written late.
-    ReadAgain,
-    /// Look whether anybody needs it.
-    Housekeeping,
-}
 
 /// What it starts with.
 pub struct Arguments {
@@ -257,16 +83,6 @@ pub struct State {
     /// Questions to the store that are under way.
     asking: usize,
     leaving: bool,
-}
-
-/// What it waits for before it serves.
-struct Opening {
-    newest: bool,
-    /// The nodes whose relays have not said yet what they kept.
-    silent: HashSet<NodeName>,
-    ghosts: Vec<Ghost>,
-    ended: Vec<(MessageId, End)>,
-    waiting: Vec<ChannelMessage>,
 }
 
 impl Actor for Channel {
@@ -427,6 +243,7 @@ impl State {
             ChannelMessage::Delete { id, reply } => self.delete(id, reply),
             ChannelMessage::History { range, reply } => self.history(range, reply),
             ChannelMessage::Watch { node, from } => self.watch(node, from),
+            ChannelMessage::Confirm { node, ask } => self.confirm(node, ask),
             // One that comes late has nothing that the relay won't ask about.
             ChannelMessage::Announced { .. } | ChannelMessage::Release => {}
             ChannelMessage::HandedOver { ghosts, ended } => self.handed_over(ghosts, ended).await,
@@ -513,84 +330,6 @@ impl State {
         });
     }
 
-    /// Asks for the newest messages.
-    fn load(&mut self) {
-        let (store, conversation) = (self.node.store.clone(), self.conversation.clone());
-        let range = Range {
-            before: None,
-            after: None,
-            limit: TAIL_LENGTH,
-        };
-        let asked = async move {
-            let page = store.history(&conversation, range).await?;
-            let mut names = Vec::new();
-            if let Conversation::Private(one, other) = conversation {
-                for user in [one, other] {
-                    names.extend(store.user(user).await?.map(|user| (user.id, user.username)));
-                }
-            }
-            Ok((page, names))
-        };
-        self.ask(asked, StoreAnswer::Newest);
-    }
-
-    fn newest(&mut self, newest: Result<(Page, Vec<(UserId, Username)>), StoreError>) {
-        match newest {
-            Ok((page, names)) => {
-                self.names.extend(names);
-                self.names_read = true;
-                let sent = page
-                    .messages
-                    .iter()
-                    .map(|message| message.datetime_sent)
-                    .max();
-                self.outgoing.next(sent.unwrap_or(0));
-                self.tail.load(page);
-                self.timeline.saw(self.tail.last());
-                self.show_what_was_sent();
-            }
-            Err(_) => {
-                self.myself
-                    .send_after(RELOAD_AFTER, || ChannelMessage::Due(Due::Reload));
-            }
-        }
-        if let Some(opening) = &mut self.opening {
-            opening.newest = true;
-        }
-    }
-
-    /// What is shown as a ghost and turns out to be in the store is sent.
-    fn show_what_was_sent(&mut self) {
-        let found: Vec<Message> = self
-            .timeline
-            .ghosts()
-            .filter_map(|ghost| self.tail.get(ghost.entry.id).cloned())
-            .collect();
-        for message in found {
-            self.note_sent(message);
-            self.changed(self.node.clock.now());
-        }
-    }
-
-    /// Serves once it knows what there is; gives what waited for that.
-    async fn open(&mut self) -> Vec<ChannelMessage> {
-        let Some(opening) = self
-            .opening
-            .take_if(|opening| opening.newest && opening.silent.is_empty())
-        else {
-            return Vec::new();
-        };
-        self.timeline.announced(opening.ghosts, opening.ended);
-        self.began = Instant::now();
-        let ghosts: Vec<_> = self.timeline.ghosts().map(|ghost| ghost.entry.id).collect();
-        self.start_announced(&ghosts).await;
-        self.show_what_was_sent();
-        if self.timeline.has_changes() {
-            self.changed(self.node.clock.now());
-        }
-        opening.waiting
-    }
-
     /// A message is in the history now: viewers are told, and reads have it.
     fn note_sent(&mut self, message: Message) {
         let target = self.target_of(&message);
@@ -599,37 +338,6 @@ impl State {
             self.timeline.sent(entry(&message, target));
         }
         self.tail.insert(message);
-    }
-
-    /// The people of a private are known by who types in it, though the store be away.
-    fn note_names(&mut self, author: Option<UserId>, username: &Username, target: &Target) {
-        let (Conversation::Private(..), Target::User(name)) = (&self.conversation, target) else {
-            return;
-        };
-        if let Some((author, other)) = author.zip(author.and_then(|it| self.conversation.other(it)))
-        {
-            self.names.entry(author).or_insert_with(|| username.clone());
-            self.names.entry(other).or_insert_with(|| name.clone());
-        }
-    }
-
-    /// Whether it is not known yet what the people of this private are called.
-    fn lacks_names(&self) -> bool {
-        let is_private = matches!(self.conversation, Conversation::Private(..));
-        is_private && !self.names_read && self.names.len() < 2
-    }
-
-    /// Where a message is shown to go.
-    fn target_of(&self, message: &Message) -> Target {
-        match (&self.conversation, message.author) {
-            (Conversation::Channel(name), _) => Target::Channel(name.clone()),
-            (private, author) => {
-                let other = author.and_then(|author| private.other(author));
-                let name = other.and_then(|other| self.names.get(&other));
-                // Somebody who was deleted has no name any more, and nobody to see it.
-                Target::User(name.unwrap_or(&message.username).clone())
-            }
-        }
     }
 
     fn housekeeping(&mut self) {

@@ -36,6 +36,17 @@ impl Fanout {
         self.at.is_some()
     }
 
+    /// Whether it has taken in that frame of that life, or a later one.
+    pub fn has(&self, epoch: Epoch, n: u64) -> bool {
+        self.at >= Some((epoch, n))
+    }
+
+    /// Whether that frame of that life is the next one.
+    pub fn awaits(&self, epoch: Epoch, n: u64) -> bool {
+        let next = self.at.map(|(epoch, n)| (epoch, n + 1));
+        next == Some((epoch, n))
+    }
+
     /// From where a snapshot must reach, so that nothing is missed.
     pub fn from(&self) -> MessageId {
         self.low
@@ -60,7 +71,7 @@ impl Fanout {
     pub fn apply(&mut self, frame: Frame) -> Applied {
         match self.at {
             Some((epoch, n)) if epoch == frame.epoch && frame.n <= n => return Applied::Old,
-            Some((epoch, n)) if epoch == frame.epoch && frame.n == n + 1 => {}
+            _ if self.awaits(frame.epoch, frame.n) => {}
             Some((epoch, _)) if epoch > frame.epoch => return Applied::Old,
             _ => return Applied::Gap,
         }

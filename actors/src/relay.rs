@@ -4,20 +4,24 @@
 //! [`Fanout`]; after a gap, or when the owner starts anew, it catches up by difference. It also
 //! keeps the ghosts beside their owner, and gives them back to a new one.
 
+mod entering;
 mod parts;
+mod ticks;
 
 use crate::channel::ChannelMessage;
-use crate::edge::{ConnectionId, Entry, Event, Packet, Room, Target, Wants};
+use crate::edge::{ConnectionId, Entry, Event, Packet, Target, Wants};
 use crate::fanout::{Applied, Fanout};
-use crate::frame::{Belongs, Change, End, Frame, Ghost, Snapshot};
+use crate::frame::{Belongs, Change, End, Epoch, Frame, Ghost, Snapshot};
 use crate::node::Node;
 use crate::presence::PresenceMessage;
 use cql::{Conversation, MessageId, UserId};
+use entering::{Confirming, Entering};
 use parts::Parts;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
+use ticks::Ticks;
 use tokio::time::Instant;
 
 /// How often it says that it watches.
@@ -25,9 +29,6 @@ const RENEWAL: Duration = Duration::from_secs(10);
 
 /// It ends when it had nobody and nothing to keep for this long.
 const IDLE: Duration = Duration::from_secs(60);
-
-/// Packets that one socket gets in one tick; a socket's queue holds a few ticks.
-const PACKETS_PER_TICK: usize = 64;
 
 /// Frames kept while a snapshot is on its way; beyond that it is asked for anew.
 const WAITING_FRAMES_MAX: usize = 256;
@@ -62,6 +63,8 @@ pub enum RelayMessage {
     Frame(Arc<Frame>),
     /// Told by the owner: all there is.
     Snapshot(Snapshot),
+    /// Told by the owner: it was asked this, and this was its last frame.
+    Confirmed { ask: u64, epoch: Epoch, n: u64 },
     /// Told by the owner of a private: one of its people is here, and this is all there was before
     /// the next frame.
     Show(Snapshot),
@@ -87,6 +90,8 @@ pub enum Due {
     Renew,
     /// Emit what was too much for one tick.
     Tick,
+    /// Go on without the answer to that question.
+    Unconfirmed(u64),
 }
 
 /// What it starts with.
@@ -105,14 +110,20 @@ pub struct State {
     conversation: Conversation,
     fanout: Fanout,
     parts: Parts,
-    /// Who waits for the first snapshot.
-    entering: Vec<(Viewer, Option<RpcReplyPort<()>>)>,
-    /// Frames that came while a snapshot was on its way.
+    /// Who waits to be shown what is being typed.
+    entering: Vec<Entering>,
+    /// How often the owner was asked, for a snapshot or whether this is what there is.
+    asks: u64,
+    /// The last of these questions that was answered.
+    answered: u64,
+    confirming: Option<Confirming>,
+    /// Frames that came while a snapshot was on its way, and that something is missing before.
     frames: Vec<Arc<Frame>>,
-    asked_at: Option<Instant>,
+    /// Which question was for a snapshot that is on its way, and when.
+    asked: Option<(u64, Instant)>,
     /// What the owner said before the people of a private had entered; none once they have.
     before_people: Option<Vec<RelayMessage>>,
-    later: VecDeque<Vec<(Room, Vec<Packet>)>>,
+    later: Ticks,
     ticking: bool,
     used_at: Instant,
     leaving: bool,
@@ -133,10 +144,13 @@ impl Actor for Relay {
             myself: myself.clone(),
             fanout: Fanout::default(),
             entering: Vec::new(),
+            asks: 0,
+            answered: 0,
+            confirming: None,
             frames: Vec::new(),
-            asked_at: None,
+            asked: None,
             before_people: None,
-            later: VecDeque::new(),
+            later: Ticks::default(),
             ticking: false,
             used_at: Instant::now(),
             leaving: false,
@@ -187,6 +201,7 @@ impl State {
             RelayMessage::Keep => self.used_at = Instant::now(),
             RelayMessage::Frame(frame) => self.frame(frame),
             RelayMessage::Snapshot(snapshot) => self.snapshot(snapshot),
+            RelayMessage::Confirmed { ask, epoch, n } => self.confirmed(ask, epoch, n),
             RelayMessage::Show(snapshot) => self.show(snapshot),
             RelayMessage::Gap => self.ask_for_snapshot(),
             RelayMessage::People => self.people(),
@@ -196,6 +211,7 @@ impl State {
             }
             RelayMessage::Due(Due::Renew) => self.renew(),
             RelayMessage::Due(Due::Tick) => self.tick(),
+            RelayMessage::Due(Due::Unconfirmed(ask)) => self.unconfirmed(ask),
             #[cfg(test)]
             RelayMessage::Break => panic!("broken on purpose"),
         }
@@ -235,7 +251,8 @@ impl State {
         self.used_at = Instant::now();
         if !self.fanout.is_synced() {
             self.fanout.catch_up(before);
-            self.let_in();
+            self.asks += 1;
+            self.answered(self.asks);
         }
     }
 
@@ -245,64 +262,8 @@ impl State {
         }
     }
 
-    fn enter(&mut self, viewer: Viewer, reply: Option<RpcReplyPort<()>>) {
-        self.used_at = Instant::now();
-        if !self.fanout.is_synced() {
-            self.entering.push((viewer, reply));
-            return;
-        }
-        let newcomer = !self.parts.contains(viewer.connection);
-        if newcomer {
-            let room = self.parts.add(&viewer);
-            self.node.sockets.join(viewer.connection, &room);
-            self.node
-                .directory
-                .rooms()
-                .entry(self.conversation.clone())
-                .or_default()
-                .insert(viewer.connection);
-        }
-        if viewer.always || (newcomer && !self.fanout.is_quiet()) {
-            let typed: Vec<Entry> = self
-                .fanout
-                .ghosts()
-                .map(|ghost| ghost.entry.clone())
-                .collect();
-            let sockets = &self.node.sockets;
-            let mut packets = vec![sockets.encode(Event::TypingMessages(&typed))];
-            if viewer.wants.resume {
-                let low = self.fanout.low();
-                let seen = typed
-                    .first()
-                    .map(|entry| parts::named_by(viewer.user, entry));
-                if let Some(target) = viewer.target.as_ref().or(seen.as_ref()) {
-                    packets.push(sockets.encode(Event::Cursor { target, low }));
-                }
-            }
-            sockets.emit(viewer.connection, &packets);
-        }
-        if let Some(reply) = reply {
-            let _ = reply.send(());
-        }
-    }
-
-    fn leave(&mut self, connection: ConnectionId) {
-        self.entering
-            .retain(|(viewer, _)| viewer.connection != connection);
-        if let Some(room) = self.parts.remove(connection) {
-            self.node.sockets.leave(connection, &room);
-        }
-        let mut rooms = self.node.directory.rooms();
-        if let Some(members) = rooms.get_mut(&self.conversation) {
-            members.remove(&connection);
-            if members.is_empty() {
-                rooms.remove(&self.conversation);
-            }
-        }
-    }
-
     fn frame(&mut self, frame: Arc<Frame>) {
-        if self.asked_at.is_some() {
+        if self.asked.is_some() && !self.fanout.awaits(frame.epoch, frame.n) {
             if self.frames.len() >= WAITING_FRAMES_MAX {
                 self.frames.clear();
                 self.ask_for_snapshot();
@@ -333,7 +294,7 @@ impl State {
     }
 
     fn snapshot(&mut self, mut snapshot: Snapshot) {
-        self.asked_at = None;
+        let asked = self.asked.take();
         let frames = std::mem::take(&mut self.frames);
         if !self.fanout.is_synced() {
             // Nobody here was shown what changed since it was asked for.
@@ -341,21 +302,18 @@ impl State {
         }
         let entries = self.fanout.catch_up(snapshot);
         self.tell(&entries);
-        self.let_in();
+        if let Some((ask, _)) = asked {
+            self.answered(ask);
+        }
         for frame in frames {
             self.frame(frame);
         }
     }
 
-    /// Those who waited for the first snapshot enter.
-    fn let_in(&mut self) {
-        for (viewer, reply) in std::mem::take(&mut self.entering) {
-            self.enter(viewer, reply);
-        }
-    }
-
     fn ask_for_snapshot(&mut self) {
-        self.asked_at = Some(Instant::now());
+        self.asks += 1;
+        self.asked = Some((self.asks, Instant::now()));
+        self.confirming = None;
         let node = self.node.name();
         self.tell_channel(ChannelMessage::Watch {
             node,
@@ -369,6 +327,7 @@ impl State {
 
     /// Tells all sockets, each what it wants to hear, each packet encoded once.
     fn tell(&mut self, entries: &[Entry]) {
+        self.tell_entering(entries);
         if entries.is_empty() || self.parts.is_empty() {
             return;
         }
@@ -388,14 +347,13 @@ impl State {
                 low: self.fanout.low(),
             })
         });
-        let mut ticks: Vec<Vec<(Room, Vec<Packet>)>> = Vec::new();
         for part in self.parts.iter() {
             let mut packets = vec![update.clone()];
             if part.wants.messages {
                 // In a private the author's own connections see the update alone.
                 let theirs = messages
                     .iter()
-                    .filter(|(entry, _)| part.person.is_none() || self.is_for(part.person, entry));
+                    .filter(|(entry, _)| self.is_for(part.person, entry));
                 packets.extend(theirs.map(|(_, packet)| packet.clone()));
             }
             packets.extend(
@@ -404,31 +362,22 @@ impl State {
                     .filter(|_| part.wants.resume)
                     .cloned(),
             );
-            for (tick, packets) in packets.chunks(PACKETS_PER_TICK).enumerate() {
-                if ticks.len() == tick {
-                    ticks.push(Vec::new());
-                }
-                ticks[tick].push((part.room.clone(), packets.to_vec()));
-            }
+            self.later.add(&part.room, packets);
         }
-        self.later.extend(ticks);
         if !self.ticking {
             self.tick();
         }
     }
 
-    /// Whether a private message is for this person: `message` goes to the target only.
+    /// Whether a message is for this person: in a private `message` goes to the target only.
     fn is_for(&self, person: Option<UserId>, entry: &Entry) -> bool {
-        person.is_some()
-            && entry
-                .author
-                .and_then(|author| self.conversation.other(author))
-                == person
+        let other = |author| self.conversation.other(author);
+        person.is_none() || entry.author.and_then(other) == person
     }
 
     fn tick(&mut self) {
         self.ticking = false;
-        if let Some(rooms) = self.later.pop_front() {
+        if let Some(rooms) = self.later.next() {
             for (room, packets) in rooms {
                 self.node.sockets.emit_to_room(&room, &packets);
             }
@@ -437,11 +386,14 @@ impl State {
             self.ticking = true;
             self.myself
                 .send_after(crate::channel::TICK, || RelayMessage::Due(Due::Tick));
+        } else if !self.entering.is_empty() {
+            self.let_in();
         }
     }
 
     fn renew(&mut self) {
-        let unanswered = self.asked_at.is_some_and(|at| at.elapsed() >= RENEWAL);
+        let asked = self.asked;
+        let unanswered = asked.is_some_and(|(_, at)| at.elapsed() >= RENEWAL);
         if unanswered {
             self.ask_for_snapshot();
         } else {

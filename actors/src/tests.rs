@@ -1,7 +1,9 @@
 //! The actors together, with paused time: a tick takes no time and always fits.
 
 mod cluster;
+mod entering;
 mod faults;
+mod hand_over;
 mod memory;
 mod network;
 mod people;

@@ -5,18 +5,20 @@
 //! A message that is being sent stays a ghost until the store has it; what is asked of it
 //! meanwhile waits, so that the order of one author's wishes is kept.
 
+mod keeping;
+mod stroke;
+
+pub use stroke::{By, PatchReply, Stroke, Typist, Whereabouts};
+
 use crate::channel::{Answer, ChannelMessage, Outgoing};
 use crate::edge::Target;
 use crate::frame::{Belongs, End, Ghost};
-use crate::node::{Node, STORE_TIMEOUT};
+use crate::node::Node;
 use crate::requests::{Patched, TypingError, Unanswered};
 use crate::timeline::TYPED_AT_MOST;
 use cluster_config::NodeName;
-use cql::{
-    Append, Conversation, Message, MessageId, MessageText, Millis, StoreError, UserId, Username,
-};
+use cql::{Append, Conversation, Message, MessageId, Millis, StoreError, Username};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
-use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,60 +30,6 @@ const KEPT_ALIVE: Duration = Duration::from_secs(60);
 
 /// More wishes than this wait for the store only if somebody floods; they are refused.
 const WAITING_MAX: usize = 64;
-
-/// A reply to whoever changed a message.
-pub type PatchReply = RpcReplyPort<Result<Patched, TypingError>>;
-
-/// Who changes a message.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum By {
-    /// Its author, it is hoped.
-    Person(Typist),
-    /// A privileged caller.
-    Privileged {
-        /// When it is said to have been sent.
-        datetime_sent: Option<Millis>,
-    },
-}
-
-/// A person at the keyboard.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Typist {
-    /// Who.
-    pub user: UserId,
-    /// The name.
-    pub username: Username,
-    /// As the conversation was named.
-    pub target: Target,
-    /// Whose the ghost is from now on.
-    pub belongs: Belongs,
-    /// Whether this person's session saw the message begin.
-    pub began: bool,
-}
-
-/// One change of a message.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stroke {
-    /// Who changes it.
-    pub by: By,
-    /// Where it is thought to be; none if that was not said.
-    pub conversation: Option<Conversation>,
-    /// The whole text; none erases.
-    pub text: Option<MessageText>,
-    /// False sends.
-    pub typing: bool,
-    /// The author's count.
-    pub rev: Option<u64>,
-}
-
-/// Where a message is being typed, and by whom.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Whereabouts {
-    /// Where.
-    pub conversation: Conversation,
-    /// By whom.
-    pub author: Option<UserId>,
-}
 
 /// What a typing message is told.
 pub enum TypingMessageMessage {
@@ -365,163 +313,6 @@ impl State {
             author_rev: ghost.author_rev,
             since,
         });
-    }
-
-    fn send(
-        &mut self,
-        myself: &ActorRef<TypingMessageMessage>,
-        text: MessageText,
-        said: Option<Millis>,
-        reply: PatchReply,
-    ) {
-        let entry = &self.begin.ghost.entry;
-        let message = Message {
-            id: entry.id,
-            conversation: self.begin.conversation.clone(),
-            author: entry.author,
-            username: entry.username.clone(),
-            text,
-            datetime_start: entry.datetime_start,
-            datetime_sent: said
-                .unwrap_or_else(|| self.begin.outgoing.next(self.begin.node.clock.now()))
-                .max(entry.datetime_start),
-        };
-        let recipient = recipient(&entry.target);
-        let attempt = self.attempt(myself);
-        self.phase = Phase::Sending {
-            attempt,
-            reply: Some(reply),
-        };
-        let (node, myself) = (self.begin.node.clone(), myself.clone());
-        let (writing, under_way) = (node.writing(), self.begin.outgoing.begin());
-        // Not given up when the request is: what was written late is still shown.
-        tokio::spawn(async move {
-            let outcome = node.store.append(&message, recipient.as_ref()).await;
-            node.note(&outcome);
-            let message = Box::new(message);
-            let _ = myself.cast(TypingMessageMessage::Appended { message, outcome });
-            drop((writing, under_way));
-        });
-    }
-
-    fn appended(
-        &mut self,
-        myself: &ActorRef<TypingMessageMessage>,
-        message: Message,
-        outcome: Result<Append, StoreError>,
-    ) {
-        let Phase::Sending { reply, .. } = std::mem::replace(&mut self.phase, Phase::Typing) else {
-            return;
-        };
-        let may_answer = self
-            .begin
-            .node
-            .may_acknowledge_at(&self.begin.conversation, self.id());
-        let (answer, kept) = match outcome {
-            Ok(Append::Kept) => (Ok(Patched::Done), Some(message)),
-            Ok(Append::Taken(other)) => (Err(TypingError::Sent), Some(*other)),
-            Ok(Append::Ended) => {
-                self.over(myself, End::Deleted, None);
-                (Err(TypingError::NotFound), None)
-            }
-            Err(error) => {
-                self.begin.unknown |= !matches!(error, StoreError::Unavailable(_));
-                (Err(Unanswered.into()), None)
-            }
-        };
-        // It is in the history, but whether the next owner will know is not certain.
-        let answer = if may_answer {
-            answer
-        } else {
-            Err(Unanswered.into())
-        };
-        if let Some(message) = kept {
-            self.phase = Phase::Over;
-            let since = self.begin.node.clock.now();
-            let message = Box::new(message);
-            let _ = self
-                .begin
-                .channel
-                .cast(ChannelMessage::Sent { message, since });
-            self.leave(myself);
-        }
-        if let Some(reply) = reply {
-            let _ = reply.send(answer);
-        }
-        self.go_on(myself);
-    }
-
-    /// Takes out of the store what an attempt to send may have left there.
-    fn wipe(&mut self, myself: &ActorRef<TypingMessageMessage>, reply: PatchReply) {
-        let attempt = self.attempt(myself);
-        self.phase = Phase::Wiping {
-            attempt,
-            reply: Some(reply),
-        };
-        let (node, id, myself) = (self.begin.node.clone(), self.id(), myself.clone());
-        let conversation = self.begin.conversation.clone();
-        let under_way = self.begin.outgoing.begin();
-        tokio::spawn(async move {
-            let outcome = node
-                .store
-                .end_message(&conversation, id, node.clock.now())
-                .await;
-            node.note(&outcome);
-            let _ = myself.cast(TypingMessageMessage::Wiped { outcome });
-            drop(under_way);
-        });
-    }
-
-    fn wiped(
-        &mut self,
-        myself: &ActorRef<TypingMessageMessage>,
-        outcome: Result<bool, StoreError>,
-    ) {
-        let Phase::Wiping { reply, .. } = std::mem::replace(&mut self.phase, Phase::Typing) else {
-            return;
-        };
-        let may_answer = self.begin.node.may_acknowledge(&self.begin.conversation);
-        match outcome {
-            Ok(_) if may_answer => {
-                let answer = reply.map(|reply| -> Answer {
-                    Box::new(move || drop(reply.send(Ok(Patched::Done))))
-                });
-                self.over(myself, End::Erased, answer);
-            }
-            _ => {
-                if let Some(reply) = reply {
-                    let _ = reply.send(Err(Unanswered.into()));
-                }
-            }
-        }
-        self.go_on(myself);
-    }
-
-    /// Counts an attempt at the store, and has itself told when a request waits too long for it.
-    fn attempt(&mut self, myself: &ActorRef<TypingMessageMessage>) -> u64 {
-        self.attempts += 1;
-        let attempt = self.attempts;
-        myself.send_after(STORE_TIMEOUT, move || TypingMessageMessage::Slow {
-            attempt,
-        });
-        attempt
-    }
-
-    fn slow(&mut self, slow: u64) {
-        let (Phase::Sending { attempt, reply } | Phase::Wiping { attempt, reply }) =
-            &mut self.phase
-        else {
-            return;
-        };
-        if *attempt == slow
-            && let Some(reply) = reply.take()
-        {
-            self.begin.unknown = true;
-            self.begin
-                .node
-                .note::<()>(&Err(StoreError::Unknown("no answer in time".into())));
-            let _ = reply.send(Err(Unanswered.into()));
-        }
     }
 
     /// What it hung on has gone.

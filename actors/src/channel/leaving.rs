@@ -30,13 +30,19 @@ impl State {
     /// has arrived, the next owner may start.
     pub(super) fn release(&mut self) {
         self.leave();
+        let mut opening = self.opening.take();
+        if let Some(opening) = &mut opening {
+            // It never served, and passes on what it was told.
+            let ghosts = std::mem::take(&mut opening.ghosts);
+            let ended = std::mem::take(&mut opening.ended);
+            self.timeline.announced(ghosts, ended);
+        }
         // What changed last may not have reached the relays when they announce what they keep.
         let ghosts: Vec<_> = self.timeline.ghosts().cloned().collect();
         // What was sent the next owner reads in the store.
         let ended = self.timeline.ended();
         let ended: Vec<_> = ended.filter(|(_, end)| *end != End::Sent).collect();
         self.tell_next(ghosts, ended);
-        let opening = self.opening.take();
         for message in opening.into_iter().flat_map(|opening| opening.waiting) {
             self.hand_on(message);
         }

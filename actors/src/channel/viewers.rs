@@ -181,6 +181,13 @@ impl State {
         }
     }
 
+    /// Says which frame was the last one: a relay that has it shows what there is.
+    pub(super) fn confirm(&self, node: NodeName, ask: u64) {
+        let (epoch, n) = (self.epoch, self.viewers.n);
+        // One that has ended waits for nothing.
+        let _ = self.tell_relay(node, RelayMessage::Confirmed { ask, epoch, n });
+    }
+
     /// A private is shown wherever its two people are. A node that shows it not yet is given all
     /// there was before this frame, so that it shows the frame as a change.
     fn show_where_its_people_are(&mut self, frame: &Frame) {

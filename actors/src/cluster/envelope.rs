@@ -6,7 +6,7 @@
 //! serve one conversation while a cluster is upgraded.
 
 use crate::channel::{Beginning, ChannelMessage};
-use crate::frame::{Belongs, End, Frame, Ghost, Snapshot};
+use crate::frame::{Belongs, End, Epoch, Frame, Ghost, Snapshot};
 use crate::requests::{History, Patched, Posted, TypingError, Unanswered};
 use crate::typing_message::{Stroke, Whereabouts};
 use cluster_config::{NodeName, View};
@@ -162,6 +162,18 @@ pub enum Word {
         conversation: Conversation,
         from: Option<MessageId>,
     },
+    /// To a conversation's owner, by a relay: is what it shows what there is?
+    Confirm {
+        conversation: Conversation,
+        ask: u64,
+    },
+    /// To a relay: this was the last frame when it asked that.
+    Confirmed {
+        conversation: Conversation,
+        ask: u64,
+        epoch: Epoch,
+        n: u64,
+    },
     /// To a conversation's owner: what a relay kept, or nothing.
     Announced {
         conversation: Conversation,
@@ -228,6 +240,7 @@ impl Body {
             Body::Tell(word) => matches!(
                 word,
                 Word::Watch { .. }
+                    | Word::Confirm { .. }
                     | Word::Announced { .. }
                     | Word::HandedOver { .. }
                     | Word::Seen { .. }
@@ -248,6 +261,8 @@ impl Body {
             Body::Tell(word) => match word {
                 Word::Frame(frame) => Some(&frame.conversation),
                 Word::Watch { conversation, .. }
+                | Word::Confirm { conversation, .. }
+                | Word::Confirmed { conversation, .. }
                 | Word::Announced { conversation, .. }
                 | Word::HandedOver { conversation, .. }
                 | Word::Seen { conversation, .. }

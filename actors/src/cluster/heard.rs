@@ -20,6 +20,7 @@ pub(super) fn word_of(conversation: &Conversation, message: ChannelMessage) -> O
     let conversation = conversation.clone();
     Some(match message {
         ChannelMessage::Watch { from, .. } => Word::Watch { conversation, from },
+        ChannelMessage::Confirm { ask, .. } => Word::Confirm { conversation, ask },
         ChannelMessage::Announced { ghosts, ended, .. } => Word::Announced {
             conversation,
             ghosts,
@@ -50,6 +51,12 @@ pub fn word_to_relay(
         RelayMessage::Show(snapshot) => Word::Show {
             conversation,
             snapshot,
+        },
+        RelayMessage::Confirmed { ask, epoch, n } => Word::Confirmed {
+            conversation,
+            ask,
+            epoch,
+            n,
         },
         RelayMessage::Gap => Word::Gap { conversation },
         RelayMessage::OwnerChanged => Word::OwnerChanged { conversation },
@@ -90,6 +97,15 @@ impl Node {
                 };
                 self.to_own_channel(&conversation, watch);
             }
+            Word::Confirm { conversation, ask } => {
+                self.to_own_channel(&conversation, ChannelMessage::Confirm { node: from, ask });
+            }
+            Word::Confirmed {
+                conversation,
+                ask,
+                epoch,
+                n,
+            } => self.to_relay(&conversation, RelayMessage::Confirmed { ask, epoch, n }),
             Word::Announced {
                 conversation,
                 ghosts,

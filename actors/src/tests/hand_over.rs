@@ -1,0 +1,119 @@
+//! What the last owner of a conversation knew is known to the next one.
+
+use super::cluster::{Cluster, history};
+use super::memory::Mood;
+use super::world::{World, ting};
+use crate::channel::ChannelMessage;
+use crate::edge::{Entry, Target};
+use crate::frame::{Belongs, Ghost};
+use crate::{Destination, Patched};
+use cql::{ChannelName, Conversation, MessageId};
+use std::time::Duration;
+use tokio::task::JoinHandle;
+
+/// A node hands over what it has, and ends.
+fn drains(drained: World) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        drained.system.drain(Duration::from_millis(100)).await;
+        drained.system.stop().await;
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn draining_hands_over_and_fails_no_send() {
+    let mut cluster = Cluster::of(3).await;
+    let (owner, one, other) = cluster.around_ting();
+    let ada = cluster.nodes[one].person("ada").await;
+    let bob = cluster.nodes[other].person("bob").await;
+    let typed = ada.types("h").await;
+    bob.sees(typed.id, "h").await;
+    let drained = cluster.nodes.remove(owner);
+    let draining = drains(drained);
+    let mut said = Vec::new();
+    for count in 0..40 {
+        said.push(ada.says(&format!("message {count}")).await.id);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    draining.await.unwrap();
+    assert_eq!(ada.sends(typed.id, "hey").await, Ok(Patched::Done));
+    bob.sees_sent(typed.id, "hey").await;
+    for id in &said {
+        assert_eq!(bob.shown().sent[id].len(), 1);
+    }
+    let entries = history(&cluster.nodes[0], &ting().conversation).await;
+    assert_eq!(entries.len(), 41);
+    assert_eq!(entries.last().unwrap().1, "hey", "in its place");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_letters_before_a_hand_over_are_seen() {
+    for pause in [1, 7, 30, 60, 99] {
+        let mut cluster = Cluster::of(3).await;
+        let (owner, one, other) = cluster.around_ting();
+        let ada = cluster.nodes[one].person("ada").await;
+        let bob = cluster.nodes[other].person("bob").await;
+        let typed = ada.types("0").await.id;
+        let erased = ada.types("to be erased").await.id;
+        bob.sees(erased, "to be erased").await;
+        let before = cluster.nodes[one].node().cluster.version();
+        let drained = cluster.nodes.remove(owner);
+        let draining = drains(drained);
+        let mut last = 0;
+        let seen = |cluster: &Cluster| cluster.versions().into_iter().max().unwrap();
+        while seen(&cluster) == before {
+            last += 1;
+            ada.types_on(typed, &last.to_string()).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+        }
+        ada.erases(erased).await.unwrap();
+        draining.await.unwrap();
+        bob.sees(typed, &last.to_string()).await;
+        bob.no_longer_sees(erased).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_owner_that_goes_before_it_served_passes_on_what_it_was_told() {
+    let world = World::new().await;
+    let (ada, bob) = (world.person("ada").await, world.person("bob").await);
+    let name = ChannelName::parse("room").unwrap();
+    let (target, conversation) = (Target::Channel(name.clone()), Conversation::Channel(name));
+    let id = world.node().clock.next_id(MessageId::default()).unwrap();
+    let entry = Entry {
+        id,
+        author: Some(ada.sign_in.user),
+        username: ada.sign_in.username.clone(),
+        target: target.clone(),
+        text: "the last letters".into(),
+        typing: true,
+        datetime_start: id.time(),
+        datetime_sent: None,
+        rev: 9,
+    };
+    let ghost = Ghost {
+        entry,
+        belongs: Belongs::Connection(world.node().name(), ada.connection.unwrap()),
+        key: None,
+        author_rev: 3,
+    };
+    // It waits for the store, and so does all that is said to it; until it is to go.
+    world.store.set_mood(Mood::Silent);
+    let handed_over = ChannelMessage::HandedOver {
+        ghosts: vec![ghost],
+        ended: Vec::new(),
+    };
+    for said in [handed_over, ChannelMessage::Release] {
+        world.node().tell_channel(&conversation, said);
+    }
+    let to = Destination {
+        conversation,
+        target,
+    };
+    world.store.set_mood(Mood::Answers);
+    world
+        .system
+        .enter(bob.connection.unwrap(), to)
+        .await
+        .unwrap();
+    bob.sees(id, "the last letters").await;
+}
