@@ -12,6 +12,9 @@ struct Screen {
     sent: HashMap<u64, Text>,
     /// What this connection was shown as sent, as it happened.
     live: HashSet<u64>,
+    /// What of it only a history has shown so far, and since when: that is ahead of what is told
+    /// live, and clients drop what they know.
+    read: HashMap<u64, Duration>,
     /// What is shown as being typed.
     ghosts: HashSet<u64>,
     /// What this person was shown as taken away.
@@ -154,6 +157,9 @@ impl<'a> Screens<'a> {
                 }
                 if live {
                     screen.live.insert(id);
+                    screen.read.remove(&id);
+                } else {
+                    screen.read.entry(id).or_insert(*at);
                 }
             }
             What::Ghost {
@@ -167,6 +173,10 @@ impl<'a> Screens<'a> {
                     add(Invariant::Leaked, Some(id), None, said);
                 }
                 let screen = &mut self.screens[who];
+                let on_its_way = |since: &Duration| *at <= *since + HEALTHY || calm.excuses(*at);
+                if screen.read.get(&id).is_some_and(on_its_way) {
+                    return;
+                }
                 if screen.sent.contains_key(&id) {
                     let said = format!("{id} was sent and is typed again: {said:?}");
                     add(Invariant::Resurrected, Some(id), None, said);

@@ -7,7 +7,7 @@ use super::Invariant::*;
 use super::*;
 use crate::figures::agreed;
 use crate::log::Conversation;
-use plants::{PLANTS, again, delay, first, happens, seconds, sent};
+use plants::{PLANTS, again, delay, first, happens, reads, seconds, sent};
 
 const ADA: Who = 0;
 const BOB: Who = 1;
@@ -198,6 +198,15 @@ fn what_the_history_showed_before_is_no_second_time() {
     if let What::Sent { live, .. } = &mut log.events[at].what {
         *live = true;
     }
+    assert_eq!(violations(&log, &histories), []);
+}
+
+#[test]
+fn what_is_on_its_way_when_a_history_has_it_is_no_second_life() {
+    let (mut log, histories) = clean(12);
+    let at = first(&log, ADA, |what| matches!(what, What::Ghost { id: 12, .. }));
+    again(&mut log, at, seconds(8));
+    reads(&mut log, 12);
     assert_eq!(violations(&log, &histories), []);
 }
 

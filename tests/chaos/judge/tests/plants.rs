@@ -49,6 +49,14 @@ pub const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
+/// Ada learns that it was sent from a history, and not as it happens.
+pub fn reads(log: &mut Log, id: u64) {
+    let at = first(log, ADA, sent(id));
+    if let What::Sent { live, .. } = &mut log.events[at].what {
+        *live = false;
+    }
+}
+
 /// A fault that is planted, by the invariant that is to notice it.
 pub type Plant = (Invariant, &'static str, fn(&mut Story));
 
@@ -177,6 +185,11 @@ pub const PLANTS: &[Plant] = &[
     (Resurrected, "after it was sent", |(log, _)| {
         let at = first(log, ADA, |what| matches!(what, What::Ghost { id: 12, .. }));
         again(log, at, seconds(12));
+    }),
+    (Resurrected, "long after a history had it", |(log, _)| {
+        let at = first(log, ADA, |what| matches!(what, What::Ghost { id: 12, .. }));
+        again(log, at, seconds(13));
+        reads(log, 12);
     }),
     (Resurrected, "after it was erased", |(log, _)| {
         let at = first(log, ADA, |what| matches!(what, What::Ghost { id: 22, .. }));
