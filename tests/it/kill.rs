@@ -88,7 +88,8 @@ async fn sends_until_the_end(
     all
 }
 
-async fn whole_history(ting: &Ting, auth: &str, room: &Room) -> Vec<Value> {
+/// All of a room's history, page by page, newest first.
+pub async fn whole_history(ting: &Ting, auth: &str, room: &Room) -> Vec<Value> {
     let mut all: Vec<Value> = Vec::new();
     loop {
         let query = match all.last() {
@@ -244,88 +245,4 @@ async fn a_send_whose_outcome_is_unknown_may_be_repeated() {
     }
     let history = ada.reads("").await;
     assert_eq!(history.len(), 2, "{history:?}");
-}
-
-#[tokio::test]
-async fn a_full_disk_refuses_in_words_and_loses_nothing_acknowledged() {
-    if tests::settings::skips_embedded("a full disk is the embedded file's") {
-        return;
-    }
-    // Files may not grow beyond this: what a full disk does to the store.
-    let settings = Settings::default()
-        .set("limits.sends_per_second", "100000")
-        .set("limits.sends_burst", "100000")
-        .file_blocks(2_000);
-    let ting = Ting::with(settings).await;
-    let room = ting.room().await;
-    let [ada, bob] = room.people(["ada", "bob"]).await;
-    let text = "x".repeat(1_900);
-    let mut kept = Vec::new();
-    let mut refused = None;
-    for n in 0..3_000 {
-        let body = json!({
-            "type": "channel", "target": room.name(), "text": format!("{n} {text}"),
-            "typing": false,
-        });
-        let answer = ting
-            .post("/api/v1/message")
-            .bearer(&ada.auth)
-            .json(&body)
-            .try_send()
-            .await
-            .unwrap();
-        if answer.status != 200 {
-            refused = Some(answer);
-            break;
-        }
-        kept.push(answer.messageid());
-    }
-    let refused = refused
-        .expect("the disk is full at last")
-        .refused(503, "unavailable");
-    assert!(refused.header("retry-after").is_some());
-    // Typing goes on while the store does not, and a ghost that can't be sent stays.
-    let (ghost, send) = loop {
-        let ghost = ada.types("still typing").await;
-        bob.sees(&ghost, "still typing").await;
-        let send = json!({
-            "type": "channel", "target": room.name(), "text": format!("still typing {text}"),
-            "typing": false, "messageid": ghost.id, "claim": ghost.claim,
-        });
-        let ask = ting.patch("/api/v1/message").bearer(&ada.auth).json(&send);
-        let sent = ask.try_send().await.unwrap();
-        // The store may have made some room for itself.
-        if sent.status == 204 {
-            kept.push(ghost.id);
-            continue;
-        }
-        sent.refused(503, "unavailable");
-        break (ghost, send);
-    };
-    assert!(
-        bob.entries(ghost.id)
-            .iter()
-            .all(|entry| entry["text"] != "")
-    );
-    ting.process().kill();
-    ting.process().change(|settings| settings.file_blocks(0));
-    ting.process().start_again();
-    // The same is repeated, and done.
-    ting.patch("/api/v1/message")
-        .bearer(&ada.auth)
-        .json(&send)
-        .await
-        .is(204);
-    kept.push(ghost.id);
-    let history = whole_history(&ting, &ada.auth, &room).await;
-    for id in &kept {
-        assert!(
-            history.iter().any(|m| m["id"] == *id),
-            "{id} was acknowledged and is lost"
-        );
-    }
-    assert!(
-        history.len() <= kept.len() + 1,
-        "what was refused is there at most once"
-    );
 }

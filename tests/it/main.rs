@@ -11,6 +11,7 @@ mod channels;
 mod claims;
 mod cluster;
 mod conversations;
+mod disk;
 mod drain;
 mod frames;
 mod fuzz;

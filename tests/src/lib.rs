@@ -16,6 +16,7 @@ pub mod binary;
 pub mod cluster;
 pub mod collector;
 pub mod connection;
+pub mod disk;
 pub mod http;
 pub mod keyspaces;
 pub mod lab;
