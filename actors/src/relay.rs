@@ -294,15 +294,16 @@ impl State {
     }
 
     fn snapshot(&mut self, mut snapshot: Snapshot) {
-        let asked = self.asked.take();
+        let asked = self.asked.take().map(|(ask, _)| ask);
         let frames = std::mem::take(&mut self.frames);
         if !self.fanout.is_synced() {
             // Nobody here was shown what changed since it was asked for.
             before_frames(&mut snapshot, &frames);
+            self.tell_missed(&snapshot.sent, asked.unwrap_or_default());
         }
         let entries = self.fanout.catch_up(snapshot);
         self.tell(&entries);
-        if let Some((ask, _)) = asked {
+        if let Some(ask) = asked {
             self.answered(ask);
         }
         for frame in frames {

@@ -8,11 +8,13 @@ mod screens;
 #[cfg(test)]
 mod tests;
 
-use crate::log::{Event, Log, Text, What, Who};
+use crate::log::{Event, Log, Shared, Text, What, Who};
 use screens::Screens;
+use serde_json::Value;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// How late anything may be when nothing has happened; a person would say a second, a busy
 /// machine under a debug build needs more.
@@ -20,6 +22,9 @@ const HEALTHY: Duration = Duration::from_secs(5);
 
 /// How long after a fault has begun or ended everything may take.
 pub const AFTER_FAULT: Duration = Duration::from_secs(20);
+
+/// Pause before what contradicts is looked at again.
+const JUDGED_AGAIN: Duration = Duration::from_secs(2);
 
 /// How long after the last change lists of who is online may differ.
 const AGREES: Duration = Duration::from_secs(15);
@@ -112,6 +117,34 @@ pub fn violations(log: &Log, histories: &[History]) -> Vec<Violation> {
     let end = log.events.last().map_or(Duration::ZERO, |last| last.at);
     screens.end(end, &mut found);
     found
+}
+
+/// The same, once what was last said had the time to reach the screens.
+pub async fn settled(log: &Shared, histories: &[History]) -> Vec<Violation> {
+    let until = Instant::now() + AFTER_FAULT;
+    loop {
+        let found = violations(&log.open(), histories);
+        if found.is_empty() || Instant::now() > until {
+            return found;
+        }
+        tokio::time::sleep(JUDGED_AGAIN).await;
+    }
+}
+
+impl History {
+    /// As a node answered a reader.
+    pub fn of(log: &mut Log, node: usize, conversation: usize, read: &[Value]) -> History {
+        let sent = read.iter().filter(|message| message["typing"] == false);
+        let messages = sent.map(|message| {
+            let text = message["text"].as_str().unwrap_or_default();
+            (message["id"].as_u64().unwrap_or_default(), log.text(text))
+        });
+        History {
+            node,
+            conversation,
+            messages: messages.collect(),
+        }
+    }
 }
 
 /// Acknowledged sends: when, at which place.

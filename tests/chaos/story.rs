@@ -3,7 +3,7 @@
 use crate::client::{Client, read};
 use crate::crowd::Crowd;
 use crate::figures::Figures;
-use crate::judge::{AFTER_FAULT, History, Violation, told, violations};
+use crate::judge::{History, Violation, settled, told, violations};
 use crate::log::{Log, Shared};
 use crate::people::{self, Actor};
 use std::time::Duration;
@@ -181,16 +181,8 @@ impl Story {
             busy.map(|_| "somebody is busy".to_owned()).collect()
         })
         .await;
-        let until = Instant::now() + AFTER_FAULT;
         let histories = self.histories().await;
-        // The last ones are on their way to the screens.
-        let found = loop {
-            let found = violations(&self.log.open(), &histories);
-            if found.is_empty() || Instant::now() > until {
-                break found;
-            }
-            tokio::time::sleep(20 * LOOKS).await;
-        };
+        let found = settled(&self.log, &histories).await;
         for task in self.viewers.iter().chain(&self.actors) {
             task.abort();
         }
@@ -221,17 +213,7 @@ impl Story {
                 });
                 let read = read.await;
                 let mut log = self.log.open();
-                let sent = read.iter().filter(|message| message["typing"] == false);
-                let messages = sent.map(|message| {
-                    let text = message["text"].as_str().unwrap_or_default();
-                    (message["id"].as_u64().unwrap_or_default(), log.text(text))
-                });
-                let messages = messages.collect();
-                histories.push(History {
-                    node,
-                    conversation,
-                    messages,
-                });
+                histories.push(History::of(&mut log, node, conversation, &read));
             }
         }
         histories

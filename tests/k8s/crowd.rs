@@ -4,7 +4,7 @@
 use crate::client::{Client, read};
 use crate::dice::Dice;
 use crate::figures::Figures;
-use crate::judge::{AFTER_FAULT, History, told, violations};
+use crate::judge::{History, settled, told};
 use crate::kube::{Installed, LOOKS, PATIENCE};
 use crate::log::{Conversation, Shared, What};
 use crate::people::{Actor, Way, sends, types, watches};
@@ -140,16 +140,8 @@ impl Crowd {
             busy.map(|_| "somebody is busy".to_owned()).collect()
         })
         .await;
-        let until = Instant::now() + AFTER_FAULT;
         let histories = [self.history().await];
-        // The last ones are on their way to the screens.
-        let found = loop {
-            let found = violations(&self.log.open(), &histories);
-            if found.is_empty() || Instant::now() > until {
-                break found;
-            }
-            tokio::time::sleep(10 * LOOKS).await;
-        };
+        let found = settled(&self.log, &histories).await;
         for task in self.viewers.iter().chain(&self.senders) {
             task.abort();
         }
@@ -174,18 +166,7 @@ impl Crowd {
         let service = &self.reader.nodes[0];
         let read = read(service, &self.reader.auth, &self.channel, Some(0)).await;
         let read = read.unwrap_or_else(|| panic!("no history"));
-        let mut log = self.log.open();
-        let sent = read.iter().filter(|message| message["typing"] == false);
-        let messages = sent.map(|message| {
-            let text = message["text"].as_str().unwrap_or_default();
-            (message["id"].as_u64().unwrap_or_default(), log.text(text))
-        });
-        let messages = messages.collect();
-        History {
-            node: 0,
-            conversation: self.conversation,
-            messages,
-        }
+        History::of(&mut self.log.open(), 0, self.conversation, &read)
     }
 }
 

@@ -9,9 +9,14 @@ use crate::channel::ChannelMessage;
 use crate::edge::{Entry, Event, Packet};
 use crate::frame::Epoch;
 use crate::node::CONFIRM_TIMEOUT;
-use cql::Conversation;
+use cql::{Conversation, Millis};
 use ractor::RpcReplyPort;
+use std::collections::HashSet;
 use tokio::task::JoinHandle;
+
+/// What was sent this long before somebody came may not have been in the history that this one
+/// read: as long as a write and clocks may take, in milliseconds.
+const WRITTEN_WITHIN: Millis = 5_000;
 
 /// Somebody who waits to be shown what is being typed.
 pub struct Entering {
@@ -19,6 +24,7 @@ pub struct Entering {
     reply: Option<RpcReplyPort<()>>,
     /// How often the owner had been asked before.
     came: u64,
+    came_at: Millis,
 }
 
 /// A question to the owner that is not answered yet.
@@ -36,10 +42,16 @@ impl Drop for Confirming {
 impl State {
     pub(super) fn enter(&mut self, viewer: Viewer, reply: Option<RpcReplyPort<()>>) {
         self.used_at = tokio::time::Instant::now();
+        // If this actor fails, those who wait are to come again, too.
+        let mut rooms = self.node.directory.rooms();
+        let members = rooms.entry(self.conversation.clone()).or_default();
+        members.insert(viewer.connection);
+        drop(rooms);
         self.entering.push(Entering {
             viewer,
             reply,
             came: self.asks,
+            came_at: self.node.clock.now(),
         });
         self.confirm();
     }
@@ -128,12 +140,6 @@ impl State {
         if newcomer {
             let room = self.parts.add(viewer);
             self.node.sockets.join(viewer.connection, &room);
-            self.node
-                .directory
-                .rooms()
-                .entry(self.conversation.clone())
-                .or_default()
-                .insert(viewer.connection);
         }
         if !viewer.always && (!newcomer || self.fanout.is_quiet()) {
             return;
@@ -161,21 +167,39 @@ impl State {
         if over.is_empty() {
             return;
         }
-        let sockets = &self.node.sockets;
-        let update = sockets.encode(Event::TypingMessages(&over));
-        let is_private = matches!(self.conversation, Conversation::Private(..));
+        let mut told = HashSet::new();
         for Entering { viewer, .. } in &self.entering {
-            if self.parts.contains(viewer.connection) {
-                continue;
+            let connection = viewer.connection;
+            if !self.parts.contains(connection) && told.insert(connection) {
+                self.tell_one(viewer, &over);
             }
-            let mut packets: Vec<Packet> = vec![update.clone()];
-            if viewer.wants.messages {
-                let person = is_private.then_some(viewer.user);
-                let theirs = over.iter().filter(|entry| !entry.typing);
-                let theirs = theirs.filter(|entry| self.is_for(person, entry));
-                packets.extend(theirs.map(|entry| sockets.encode(Event::Message(entry))));
-            }
-            sockets.emit(viewer.connection, &packets);
         }
+    }
+
+    /// The first snapshot is shown to nobody, since those who came first read what had been sent.
+    /// But the owner may have heard of this relay only after they had read it, if it had to be
+    /// asked again: they are told what was sent since they came, and drop what they know.
+    pub(super) fn tell_missed(&self, sent: &[Entry], ask: u64) {
+        for entering in &self.entering {
+            let from = entering.came_at - WRITTEN_WITHIN;
+            let since = |entry: &&Entry| entry.datetime_sent.is_some_and(|at| at >= from);
+            let missed: Vec<Entry> = sent.iter().filter(since).cloned().collect();
+            if entering.came < ask && !missed.is_empty() {
+                self.tell_one(&entering.viewer, &missed);
+            }
+        }
+    }
+
+    fn tell_one(&self, viewer: &Viewer, entries: &[Entry]) {
+        let sockets = &self.node.sockets;
+        let mut packets: Vec<Packet> = vec![sockets.encode(Event::TypingMessages(entries))];
+        if viewer.wants.messages {
+            let is_private = matches!(self.conversation, Conversation::Private(..));
+            let person = is_private.then_some(viewer.user);
+            let theirs = entries.iter().filter(|entry| !entry.typing);
+            let theirs = theirs.filter(|entry| self.is_for(person, entry));
+            packets.extend(theirs.map(|entry| sockets.encode(Event::Message(entry))));
+        }
+        sockets.emit(viewer.connection, &packets);
     }
 }

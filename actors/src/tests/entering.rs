@@ -1,6 +1,7 @@
 //! Who comes to watch is shown what there is, though the relay may not have heard of it yet.
 
 use super::cluster::Cluster;
+use super::world::ting;
 use crate::edge::Wants;
 use cql::MessageId;
 use serde_json::json;
@@ -64,6 +65,8 @@ async fn who_waits_to_enter_is_told_what_is_sent_and_what_is_deleted() {
         ..Wants::default()
     };
     let dora = cluster.nodes[other].connect(&dora, wants).await;
+    // One who asks twice is told once.
+    let again = carol.system.enter(carol.connection.unwrap(), ting());
     let sent = ada.says("sent").await.id;
     ada.types_on(typed, "he").await.unwrap();
     cluster.nodes[one].system.delete(deleted).await.unwrap();
@@ -76,10 +79,33 @@ async fn who_waits_to_enter_is_told_what_is_sent_and_what_is_deleted() {
         "it may be older than what was seen elsewhere"
     );
     cluster.network.heal();
+    drop(again);
     for person in [&carol, &dora] {
         person.sees(typed, "he").await;
         assert_eq!(states(person, deleted), [""]);
         assert_eq!(states(person, sent), ["sent"], "once");
     }
     assert_eq!((carol.count("message"), dora.count("message")), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_came_before_the_owner_knew_of_it_is_told_what_was_sent_since() {
+    let cluster = Cluster::of(3).await;
+    let (owner, one, other) = cluster.around_ting();
+    let ada = cluster.nodes[one].person("ada").await;
+    let long_ago = ada.says("long ago").await.id;
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    // The first question is lost, and the history is read elsewhere.
+    cluster
+        .network
+        .cut(cluster.name(other), cluster.name(owner));
+    let carol = cluster.nodes[other].person("carol").await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let missed = ada.says("missed").await.id;
+    cluster.network.heal();
+    carol.sees_sent(missed, "missed").await;
+    let next = ada.says("next").await.id;
+    carol.sees_sent(next, "next").await;
+    assert_eq!(states(&carol, missed), ["missed"], "once");
+    assert_eq!(states(&carol, long_ago), [""; 0]);
 }
