@@ -260,8 +260,12 @@ impl State {
                 self.timeline.change(id, text, belongs, author_rev);
                 self.changed(since);
             }
-            ChannelMessage::Sent { message, since } => {
-                self.note_sent(*message);
+            ChannelMessage::Sent {
+                message,
+                author_rev,
+                since,
+            } => {
+                self.note_sent(*message, author_rev);
                 self.changed(since);
             }
             ChannelMessage::Ended {
@@ -301,6 +305,15 @@ impl State {
             } => {
                 self.bound(fresh, bound, stroke, since, reply).await;
             }
+            StoreAnswer::BegunAnew {
+                old,
+                begun,
+                stroke,
+                since,
+                reply,
+            } => {
+                self.begun_anew(old, begun, stroke, since, reply).await;
+            }
             StoreAnswer::Deleted { id, deleted, reply } => self.deleted(id, deleted, reply),
         }
     }
@@ -330,12 +343,12 @@ impl State {
         });
     }
 
-    /// A message is in the history now: viewers are told, and reads have it.
-    fn note_sent(&mut self, message: Message) {
+    /// A message is in the history now, by its author's count: viewers are told, and reads have it.
+    fn note_sent(&mut self, message: Message, author_rev: u64) {
         let target = self.target_of(&message);
         // What was shown as sent long ago is not shown again.
         if message.id >= self.timeline.low() {
-            self.timeline.sent(entry(&message, target));
+            self.timeline.sent(entry(&message, target), author_rev);
         }
         self.tail.insert(message);
     }

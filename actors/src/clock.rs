@@ -41,6 +41,8 @@ pub struct Clock {
 struct Reserved {
     places: Places,
     until: Millis,
+    /// What was asked for since, of which it is not known whether it was granted.
+    asked: Vec<Millis>,
 }
 
 impl Clock {
@@ -71,6 +73,7 @@ impl Clock {
                     places: Mutex::new(Reserved {
                         places: Places::new(number, now),
                         until,
+                        asked: Vec::new(),
                     }),
                 }));
             }
@@ -103,35 +106,35 @@ impl Clock {
         reserved.places.next(now, above, until).ok_or(NoIds)
     }
 
-    /// Moves the reservation ahead and corrects the time.
-    pub async fn renew(&self, store: &dyn Store) -> Result<(), StoreError> {
+    /// Moves the reservation ahead and corrects the time. False if the slot is another's by now,
+    /// since the reservation had run out.
+    pub async fn renew(&self, store: &dyn Store) -> Result<bool, StoreError> {
         let asked = self.passed();
         let stored = store.now().await?;
         self.correct(asked, stored, self.passed());
         let seen = self.until();
         let until = (self.now() + RESERVED_AHEAD).max(seen);
+        lock(&self.places).asked.push(until);
         if store
             .reserve_slot(self.name.slot, Some(seen), until)
             .await?
         {
             self.reserve(until);
-            return Ok(());
+            return Ok(true);
         }
-        // The answer of an earlier attempt may have been lost: then the row is ahead of us.
+        // The answer of an earlier attempt may have been lost: then the row is what that asked for.
         let slots: Vec<Slot> = store.slots().await?;
         let row = slots
             .iter()
             .find(|slot| slot.number == self.name.slot)
             .map(|slot| slot.high_water);
-        if row.is_some_and(|row| row > seen && row <= until) {
-            self.reserve(seen.max(row.unwrap_or(seen)));
-            return Ok(());
-        }
-        warn!(
-            slot = self.name.slot,
-            "the slot's reservation was moved by somebody else"
-        );
-        Ok(())
+        let Some(row) = row.filter(|row| *row == seen || lock(&self.places).asked.contains(row))
+        else {
+            warn!(slot = self.name.slot, "the slot is somebody else's");
+            return Ok(false);
+        };
+        self.reserve(row);
+        Ok(true)
     }
 
     /// Gives back what is reserved beyond the last id.
@@ -167,7 +170,9 @@ impl Clock {
     }
 
     fn reserve(&self, until: Millis) {
-        lock(&self.places).until = until;
+        let mut reserved = lock(&self.places);
+        reserved.until = until;
+        reserved.asked.clear();
     }
 }
 
@@ -179,6 +184,35 @@ fn corrected(offset: Millis, asked: Millis, stored: Millis, answered: Millis) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tests::MemoryStore;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slot_that_another_has_taken_is_not_taken_back() {
+        let store = MemoryStore::default();
+        let clock = Clock::start(&store).await.unwrap().unwrap();
+        let until = clock.until();
+        assert!(clock.renew(&store).await.unwrap());
+        // The store was away for longer than the reservation, and another was first.
+        let reserved = store
+            .reserve_slot(clock.name().slot, Some(clock.until()), until + 1)
+            .await;
+        assert!(reserved.unwrap());
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert!(!clock.renew(&store).await.unwrap());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_renewal_whose_answer_was_lost_counts() {
+        let store = MemoryStore::default();
+        let clock = Clock::start(&store).await.unwrap().unwrap();
+        // What is granted and never said is what is found the next time.
+        let asked = clock.until() + 10;
+        lock(&clock.places).asked.push(asked);
+        let granted = store.reserve_slot(clock.name().slot, Some(clock.until()), asked);
+        assert!(granted.await.unwrap());
+        assert!(clock.renew(&store).await.unwrap());
+        assert_eq!(clock.until(), asked);
+    }
 
     #[test]
     fn the_time_is_corrected_by_no_more_than_must_be() {

@@ -216,6 +216,13 @@ impl Cluster {
         }
     }
 
+    /// Lets everything that is open here end.
+    pub fn go_out(&self, why: &str) {
+        if !self.put_out.send_replace(true) {
+            tracing::warn!(why, "put out of the view");
+        }
+    }
+
     /// Waits until this node is put out of the view.
     pub async fn put_out(&self) {
         // The sender lives in this value, so it does not end while this is waited for.

@@ -102,7 +102,10 @@ impl Fanout {
             .sent
             .into_iter()
             .map(|entry| Change::Ended(entry, End::Sent));
-        for change in sent.chain(snapshot.ghosts.into_iter().map(Change::Typing)) {
+        let deleted = snapshot.deleted.into_iter();
+        let deleted = deleted.map(|entry| Change::Ended(entry, End::Deleted));
+        let ghosts = snapshot.ghosts.into_iter().map(Change::Typing);
+        for change in sent.chain(deleted).chain(ghosts) {
             if let Some(entry) = self.take(change) {
                 told.insert(entry.id, entry);
             }

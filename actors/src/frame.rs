@@ -104,4 +104,7 @@ pub struct Snapshot {
     pub ghosts: Vec<Ghost>,
     /// What was sent at the asked place or above, in id order.
     pub sent: Vec<Entry>,
+    /// What was sent there and deleted since, as viewers are told, in id order.
+    #[serde(default)]
+    pub deleted: Vec<Entry>,
 }

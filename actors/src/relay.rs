@@ -72,6 +72,8 @@ pub enum RelayMessage {
     Gap,
     /// Told by presence: the people of this private who are here have entered.
     People,
+    /// Told: presence started anew, and knows of nobody and of no private.
+    PresenceAnew,
     /// Told: the owner is new, or started anew, and knows nothing.
     OwnerChanged,
     /// Reported: the time for it has come.
@@ -158,12 +160,8 @@ impl Actor for Relay {
             node,
         };
         state.ask_for_snapshot();
-        if let Conversation::Private(..) = state.conversation
-            && let Some(presence) = state.node.directory.presence()
-        {
-            let conversation = state.conversation.clone();
+        if state.asks_for_people() {
             state.before_people = Some(Vec::new());
-            let _ = presence.cast(PresenceMessage::PrivateHere { conversation });
         }
         myself.send_interval(RENEWAL, || RelayMessage::Due(Due::Renew));
         Ok(state)
@@ -205,6 +203,7 @@ impl State {
             RelayMessage::Show(snapshot) => self.show(snapshot),
             RelayMessage::Gap => self.ask_for_snapshot(),
             RelayMessage::People => self.people(),
+            RelayMessage::PresenceAnew => self.presence_anew(),
             RelayMessage::OwnerChanged => {
                 self.announce();
                 self.ask_for_snapshot();
@@ -254,6 +253,24 @@ impl State {
             self.asks += 1;
             self.answered(self.asks);
         }
+    }
+
+    /// Has presence enter the people of a private; false where nobody is to be.
+    fn asks_for_people(&self) -> bool {
+        let presence = self.node.directory.presence();
+        let is_private = matches!(self.conversation, Conversation::Private(..));
+        let conversation = self.conversation.clone();
+        let private_here = PresenceMessage::PrivateHere { conversation };
+        is_private && presence.is_some_and(|presence| presence.cast(private_here).is_ok())
+    }
+
+    /// The sockets that were here have ended; those that come are to be entered again.
+    fn presence_anew(&mut self) {
+        for connection in self.parts.connections() {
+            self.leave(connection);
+        }
+        self.entering.clear();
+        self.asks_for_people();
     }
 
     fn people(&mut self) {
@@ -433,6 +450,10 @@ impl State {
             | RelayMessage::Show(_) => {
                 self.node.tell_relay_here(&self.conversation, message);
             }
+            RelayMessage::Frame(frame) => {
+                // Nobody here is to see it.
+                let _ = self.node.show_frame(&self.conversation, frame);
+            }
             _ => {}
         }
     }
@@ -457,5 +478,7 @@ fn before_frames(snapshot: &mut Snapshot, frames: &[Arc<Frame>]) {
             .ghosts
             .retain(|ghost| !changed.contains(&ghost.entry.id));
         snapshot.sent.retain(|entry| !changed.contains(&entry.id));
+        let deleted = &mut snapshot.deleted;
+        deleted.retain(|entry| !changed.contains(&entry.id));
     }
 }

@@ -20,7 +20,7 @@ use cluster_config::NodeName;
 use connections::Connections;
 use cql::{ChannelName, Conversation, MessageId, Millis, SignInHash};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -35,6 +35,9 @@ const IDLE: Duration = Duration::from_secs(60);
 /// How often the store is told that somebody who only listens is still there; names that nobody
 /// uses are released after two weeks.
 const SEEN: Duration = Duration::from_secs(12 * 3_600);
+
+/// How often it looks whether its sign-in was ended elsewhere, with nobody saying so here.
+const CHECKED: Duration = Duration::from_secs(600);
 
 /// A reply to whoever began a message.
 pub type PostReply = RpcReplyPort<Result<Posted, TypingError>>;
@@ -120,11 +123,12 @@ pub struct State {
     /// What is typed here, and whose going ends it.
     begun: HashMap<MessageId, (Belongs, Conversation)>,
     /// The channels that this sign-in's connections on other nodes were told to enter.
-    entered_elsewhere: HashSet<(NodeName, ChannelName)>,
+    entered_elsewhere: HashMap<(NodeName, ChannelName), Instant>,
     paces: HashMap<MessageId, Collapse<Held>>,
     sends: Bucket,
     used_at: Instant,
     seen_at: Instant,
+    checked_at: Instant,
     leaving: bool,
 }
 
@@ -144,11 +148,12 @@ impl Actor for Session {
         Ok(State {
             connections: Connections::new(limits.conversations_per_connection),
             begun: HashMap::new(),
-            entered_elsewhere: HashSet::new(),
+            entered_elsewhere: HashMap::new(),
             paces: HashMap::new(),
             sends: Bucket::new(limits.sends_per_second, limits.sends_burst, now),
             used_at: now,
             seen_at: now,
+            checked_at: now,
             leaving: false,
             node,
             myself,
@@ -240,6 +245,23 @@ impl State {
         });
     }
 
+    /// Looks whether the sign-in is still there: the word that it ended may have been lost on its
+    /// way.
+    fn check(&mut self) {
+        if self.connections.is_empty() || self.checked_at.elapsed() < CHECKED {
+            return;
+        }
+        self.checked_at = Instant::now();
+        let (node, hash) = (self.node.clone(), self.hash);
+        tokio::spawn(async move {
+            let found = node.store.sign_in(hash, node.clock.now());
+            if let Ok(None) = node.ask_store(found).await {
+                node.forget_sign_in(hash);
+                node.end_session_here(hash).await;
+            }
+        });
+    }
+
     fn housekeeping(&mut self) {
         let oldest = MessageId::at(self.node.clock.now() - REMEMBERED);
         if self.connections.is_empty() {
@@ -248,6 +270,7 @@ impl State {
         self.paces
             .retain(|id, pace| *id >= oldest || pace.held().is_some());
         self.note_use();
+        self.check();
         let idle = self.connections.is_empty() && self.begun.is_empty();
         if idle && self.used_at.elapsed() >= IDLE {
             self.leaving = true;

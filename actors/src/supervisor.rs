@@ -62,7 +62,13 @@ impl Actor for Supervisor {
         // Beside the actor: a store that is away must not keep it from its children.
         tokio::spawn(async move {
             let outcome = match message {
-                SystemMessage::Renew => node.ask_store(node.clock.renew(&*node.store)).await,
+                SystemMessage::Renew => {
+                    let renewed = node.ask_store(node.clock.renew(&*node.store)).await;
+                    if let Ok(false) = renewed {
+                        node.cluster.go_out("its slot is another node's");
+                    }
+                    renewed.map(drop)
+                }
                 SystemMessage::Sweep => node.store.sweep(node.clock.now()).await,
             };
             node.count();
@@ -133,6 +139,11 @@ impl Node {
             start_presence(self, root).await?;
             *self.roster_mut() = Default::default();
             self.restart_connections(|_| true);
+            for (conversation, relay) in directory.relays.all() {
+                if let Conversation::Private(..) = conversation {
+                    let _ = relay.cast(RelayMessage::PresenceAnew);
+                }
+            }
         } else {
             warn!(error = %error, "an actor that had left failed");
         }

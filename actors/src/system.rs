@@ -372,10 +372,15 @@ impl System {
     pub async fn delete(&self, id: MessageId) -> Result<(), TypingError> {
         let typed = self.node.where_typed(id).await;
         let conversation = match typed {
-            Some(Whereabouts { conversation, .. }) => Some(conversation),
-            None => self.stored(id).await?,
+            Some(Whereabouts { conversation, .. }) => conversation,
+            None => match self.node.ask_store(self.node.store.placed(id)).await {
+                Ok(Placed::Message(message)) => message.conversation,
+                // Its row may be there still, if the store failed between the two.
+                Ok(Placed::Ended(ended)) => ended.conversation,
+                Ok(Placed::Nothing) => return Err(TypingError::NotFound),
+                Err(_) => return Err(Unanswered.into()),
+            },
         };
-        let conversation = conversation.ok_or(TypingError::NotFound)?;
         let (reply, answered) = oneshot();
         let delete = ChannelMessage::Delete {
             id,

@@ -9,3 +9,5 @@ mod network;
 mod people;
 mod typing;
 mod world;
+
+pub use memory::MemoryStore;

@@ -30,6 +30,8 @@ pub enum Known<'a> {
         author: Option<UserId>,
         /// Whether every attempt to send it is known to have failed.
         clean: bool,
+        /// The author's last count.
+        author_rev: u64,
     },
     /// Nothing.
     Nothing,
@@ -41,6 +43,7 @@ struct Past {
     author: Option<UserId>,
     clean: bool,
     rev: u64,
+    author_rev: u64,
 }
 
 /// The state of one conversation at its owner.
@@ -48,6 +51,8 @@ struct Past {
 pub struct Timeline {
     typing: BTreeMap<MessageId, Ghost>,
     past: BTreeMap<MessageId, Past>,
+    /// What was sent and then deleted, as viewers are told.
+    deleted: BTreeMap<MessageId, Entry>,
     changed: BTreeMap<MessageId, Change>,
     last: MessageId,
     low: MessageId,
@@ -73,6 +78,7 @@ impl Timeline {
     pub fn pass(&mut self, now: Millis) {
         self.low = self.low.max(MessageId::at(now - REMEMBERED));
         self.past = self.past.split_off(&self.low);
+        self.deleted = self.deleted.split_off(&self.low);
     }
 
     /// How many messages this person is typing here.
@@ -101,6 +107,7 @@ impl Timeline {
                 end: past.end,
                 author: past.author,
                 clean: past.clean,
+                author_rev: past.author_rev,
             },
             None => Known::Nothing,
         }
@@ -128,19 +135,20 @@ impl Timeline {
         self.changed.insert(id, Change::Typing(ghost.clone()));
     }
 
-    /// A message is in the history, whether it was being typed here or not. False if that was
-    /// known.
-    pub fn sent(&mut self, mut entry: Entry) -> bool {
+    /// A message is in the history, whether it was being typed here or not, by its author's count.
+    /// False if that was known.
+    pub fn sent(&mut self, mut entry: Entry, author_rev: u64) -> bool {
         let id = entry.id;
         if matches!(self.past.get(&id), Some(past) if past.end == End::Sent) {
             return false;
         }
         let rev = self.rev(id);
-        self.typing.remove(&id);
+        let typed = self.typing.remove(&id);
+        let author_rev = typed.map_or(author_rev, |ghost| ghost.author_rev.max(author_rev));
         entry.rev = rev + 1;
         entry.typing = false;
         self.saw(id);
-        self.end_as(entry, End::Sent, true);
+        self.end_as(entry, End::Sent, true, author_rev);
         true
     }
 
@@ -152,7 +160,7 @@ impl Timeline {
         let mut entry = ghost.entry;
         entry.rev += 1;
         entry.text = Arc::from("");
-        self.end_as(entry, end, clean);
+        self.end_as(entry, end, clean, ghost.author_rev);
     }
 
     /// A message that was sent is deleted; the entry is what stood there.
@@ -161,7 +169,15 @@ impl Timeline {
         entry.text = Arc::from("");
         entry.typing = true;
         entry.datetime_sent = None;
-        self.end_as(entry, End::Deleted, true);
+        if entry.id >= self.low {
+            self.deleted.insert(entry.id, entry.clone());
+        }
+        self.end_as(entry, End::Deleted, true, 0);
+    }
+
+    /// What was sent and then deleted, from a place on, as viewers are told.
+    pub fn deleted_since(&self, from: MessageId) -> impl Iterator<Item = &Entry> {
+        self.deleted.range(from..).map(|(_, entry)| entry)
     }
 
     /// Whether an id was deleted or erased, as far as that is remembered.
@@ -207,6 +223,7 @@ impl Timeline {
                     author,
                     clean: false,
                     rev: 0,
+                    author_rev: 0,
                 });
             }
         }
@@ -231,12 +248,13 @@ impl Timeline {
             .unwrap_or(0)
     }
 
-    fn end_as(&mut self, entry: Entry, end: End, clean: bool) {
+    fn end_as(&mut self, entry: Entry, end: End, clean: bool, author_rev: u64) {
         let past = Past {
             end,
             author: entry.author,
             clean,
             rev: entry.rev,
+            author_rev,
         };
         self.past.insert(entry.id, past);
         self.changed.insert(entry.id, Change::Ended(entry, end));

@@ -411,12 +411,20 @@ impl State {
         }
         if self.left() == Duration::ZERO {
             self.over(myself, End::Expired, None);
-        } else if self.begin.ghost.belongs == Belongs::Nobody
-            && self.touched.elapsed() >= KEPT_ALIVE
-        {
+        } else if self.has_nobody() && self.touched.elapsed() >= KEPT_ALIVE {
             self.over(myself, End::Absent, None);
         } else {
             self.set_timer(myself);
+        }
+    }
+
+    /// Whether there is nobody whose going would end it. A sign-in may have gone while the message
+    /// that it typed by HTTP began.
+    fn has_nobody(&self) -> bool {
+        match self.begin.ghost.belongs {
+            Belongs::Connection(..) => false,
+            Belongs::SignIn(hash) => !self.begin.node.roster().is_connected(hash),
+            Belongs::Nobody => true,
         }
     }
 

@@ -102,10 +102,8 @@ impl State {
             };
             node.note(&outcome);
             let answer = match outcome {
-                Ok((message, _)) if !node.may_acknowledge(&message.conversation) => {
-                    Err(Unanswered.into())
-                }
                 Ok((message, is_new)) => {
+                    let may_answer = node.may_acknowledge(&message.conversation);
                     let posted = posted(
                         &node,
                         message.author,
@@ -114,11 +112,15 @@ impl State {
                         message.datetime_start,
                     );
                     if is_new {
-                        let since = node.clock.now();
-                        let message = Box::new(message);
-                        let _ = myself.cast(ChannelMessage::Sent { message, since });
+                        let sent = ChannelMessage::Sent {
+                            message: Box::new(message),
+                            author_rev: 0,
+                            since: node.clock.now(),
+                        };
+                        let _ = myself.cast(sent);
                     }
-                    Ok(posted)
+                    // It is in the history, but whether the next owner will know is not certain.
+                    may_answer.then_some(posted).ok_or(Unanswered.into())
                 }
                 Err(_) => Err(Unanswered.into()),
             };
@@ -201,6 +203,10 @@ async fn keep(
     }
     match node.store.append(&message, to.as_ref()).await? {
         Append::Kept => Ok((message, true)),
+        Append::Taken(stands) if stands.conversation != message.conversation => {
+            tracing::error!(id = %message.id, "the place is another conversation's");
+            Err(StoreError::Unavailable("the place is taken".into()))
+        }
         Append::Taken(stands) => Ok((*stands, true)),
         Append::Ended => Ok((message, false)),
     }

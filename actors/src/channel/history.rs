@@ -62,7 +62,7 @@ impl State {
             .cloned()
             .collect();
         for message in found {
-            self.note_sent(message);
+            self.note_sent(message, 0);
             self.changed(self.node.clock.now());
         }
     }

@@ -115,6 +115,7 @@ pub enum ChannelMessage {
     /// Reported: it is in the store.
     Sent {
         message: Box<Message>,
+        author_rev: u64,
         since: Millis,
     },
     /// Reported: it is over; `answer` is for when viewers know.
@@ -161,6 +162,14 @@ pub enum StoreAnswer {
     Bound {
         fresh: MessageId,
         bound: Result<KeyClaim, StoreError>,
+        stroke: Stroke,
+        since: Millis,
+        reply: PatchReply,
+    },
+    /// As what a message was begun anew, if it was.
+    BegunAnew {
+        old: MessageId,
+        begun: Result<Option<KeyClaim>, StoreError>,
         stroke: Stroke,
         since: Millis,
         reply: PatchReply,

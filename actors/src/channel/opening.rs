@@ -53,9 +53,22 @@ impl State {
                     .map(|message| message.datetime_sent)
                     .max();
                 self.outgoing.next(sent.unwrap_or(0));
+                let serves = self.opening.is_none();
+                let low = self.timeline.low();
+                let unseen = |message: &&Message| {
+                    serves && message.id >= low && self.tail.get(message.id).is_none()
+                };
+                let unseen: Vec<Message> = page.messages.iter().filter(unseen).cloned().collect();
                 self.tail.load(page);
                 self.timeline.saw(self.tail.last());
                 self.show_what_was_sent();
+                // It served without knowing of these: relays that have shown them don't again.
+                for message in unseen {
+                    self.note_sent(message, 0);
+                }
+                if self.timeline.has_changes() && serves {
+                    self.changed(self.node.clock.now());
+                }
             }
             Err(_) => {
                 self.myself
@@ -75,7 +88,7 @@ impl State {
             .filter_map(|ghost| self.tail.get(ghost.entry.id).cloned())
             .collect();
         for message in found {
-            self.note_sent(message);
+            self.note_sent(message, 0);
             self.changed(self.node.clock.now());
         }
     }

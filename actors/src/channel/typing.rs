@@ -33,7 +33,7 @@ impl State {
             let _ = reply.send(Err(TypingError::Conversation));
             return;
         }
-        let (end, author, clean) = match self.timeline.known(id) {
+        let (end, author, clean, author_rev) = match self.timeline.known(id) {
             Known::Typing(ghost) => {
                 let ghost = ghost.clone();
                 return self.hand_over(ghost, stroke, since, reply).await;
@@ -49,7 +49,12 @@ impl State {
                     },
                 );
             }
-            Known::Ended { end, author, clean } => (end, author, clean),
+            Known::Ended {
+                end,
+                author,
+                clean,
+                author_rev,
+            } => (end, author, clean, author_rev),
         };
         let typist = match &stroke.by {
             By::Person(typist) => Some(typist.user),
@@ -61,6 +66,10 @@ impl State {
             return;
         }
         match end {
+            // Requests overtake each other: an older state than what was sent changes nothing.
+            End::Sent if author == typist && stroke.rev.is_some_and(|rev| rev < author_rev) => {
+                let _ = reply.send(Ok(Patched::Done));
+            }
             End::Erased | End::Deleted if stroke.text.is_none() && end == End::Erased => {
                 let _ = reply.send(Ok(Patched::Done));
             }
@@ -132,7 +141,7 @@ impl State {
             && message.conversation == self.conversation
             && self.tail.get(id).is_none()
         {
-            self.note_sent((**message).clone());
+            self.note_sent((**message).clone(), 0);
             self.changed(self.node.clock.now());
         }
         for looking in self.looking.remove(&id).unwrap_or_default() {
@@ -148,18 +157,32 @@ impl State {
                     let _ = looking.reply.send(self.against(message, &looking.stroke));
                 }
                 Ok(Placed::Ended(_)) => {
-                    let erased = looking.stroke.text.is_none() && is_person(&looking.stroke);
-                    let answer = if erased {
-                        Ok(Patched::Done)
+                    if looking.stroke.text.is_none() && is_person(&looking.stroke) {
+                        self.end_again(id, looking.reply);
                     } else {
-                        Err(TypingError::NotFound)
-                    };
-                    let _ = looking.reply.send(answer);
+                        let _ = looking.reply.send(Err(TypingError::NotFound));
+                    }
                 }
                 Ok(Placed::Nothing) => self.nothing_there(id, looking).await,
                 Err(_) => drop(looking.reply.send(Err(Unanswered.into()))),
             }
         }
+    }
+
+    /// An id that was ended may have left its row behind, if the store failed between the two.
+    fn end_again(&mut self, id: MessageId, reply: PatchReply) {
+        let (node, conversation) = (self.node.clone(), self.conversation.clone());
+        let under_way = self.outgoing.begin();
+        tokio::spawn(async move {
+            let ending = node.store.end_message(&conversation, id, node.clock.now());
+            let ended = node.ask_store(ending).await;
+            let answer = match ended {
+                Ok(_) if node.may_acknowledge(&conversation) => Ok(Patched::Done),
+                _ => Err(Unanswered.into()),
+            };
+            let _ = reply.send(answer);
+            drop(under_way);
+        });
     }
 
     /// What a change means for a message that is in the history.
@@ -207,7 +230,10 @@ impl State {
             Known::Ended { author, .. } => author == Some(typist.user),
             _ => false,
         };
-        if claimed.is_none() && !known && !typist.began {
+        let unknown = claimed.is_none() && !known && !typist.began;
+        if unknown && id.time() + TYPED_AT_MOST <= self.node.clock.now() {
+            self.look_for_anew(id, stroke, since, reply);
+        } else if unknown {
             self.nowhere_here(id, typist.user, reply);
         } else if id.time() + TYPED_AT_MOST <= self.node.clock.now() {
             self.anew(id, stroke, since, reply);
@@ -285,7 +311,7 @@ impl State {
             id: fresh,
             conversation: self.conversation.clone(),
         };
-        let key = format!("anew:{old}");
+        let key = anew_key(old);
         self.ask(
             async move { bind_key(&node, user, &key, claim).await },
             move |bound| StoreAnswer::Bound {
@@ -296,6 +322,45 @@ impl State {
                 reply,
             },
         );
+    }
+
+    /// Who knows the first protocol alone has no claim: that it was begun anew is known by the key.
+    fn look_for_anew(&mut self, old: MessageId, stroke: Stroke, since: Millis, reply: PatchReply) {
+        let By::Person(typist) = &stroke.by else {
+            let _ = reply.send(Err(TypingError::NotFound));
+            return;
+        };
+        let (store, user) = (self.node.store.clone(), typist.user);
+        let (key, now) = (anew_key(old), self.node.clock.now());
+        self.ask(
+            async move { store.key(user, &key, now).await },
+            move |begun| StoreAnswer::BegunAnew {
+                old,
+                begun,
+                stroke,
+                since,
+                reply,
+            },
+        );
+    }
+
+    pub(super) async fn begun_anew(
+        &mut self,
+        old: MessageId,
+        begun: Result<Option<KeyClaim>, StoreError>,
+        stroke: Stroke,
+        since: Millis,
+        reply: PatchReply,
+    ) {
+        match (begun, &stroke.by) {
+            (Ok(Some(bound)), _) if bound.conversation == self.conversation => {
+                self.bound(old, Ok(bound), stroke, since, reply).await;
+            }
+            (Ok(Some(_)), _) => drop(reply.send(Err(TypingError::Conversation))),
+            (Ok(None), By::Person(typist)) => self.nowhere_here(old, typist.user, reply),
+            (Ok(None), By::Privileged { .. }) => drop(reply.send(Err(TypingError::NotFound))),
+            (Err(_), _) => drop(reply.send(Err(Unanswered.into()))),
+        }
     }
 
     pub(super) async fn bound(
@@ -412,6 +477,11 @@ fn answer_with(reply: PatchReply, posted: Posted) -> PatchReply {
         });
     });
     answer.into()
+}
+
+/// By which key a message that was typed for too long stands for the one that it began anew as.
+fn anew_key(old: MessageId) -> String {
+    format!("anew:{old}")
 }
 
 fn is_person(stroke: &Stroke) -> bool {

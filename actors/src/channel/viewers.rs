@@ -7,7 +7,7 @@ use crate::frame::{Frame, Snapshot};
 use crate::node::{CONFIRM_TIMEOUT, Node};
 use crate::relay::RelayMessage;
 use cluster_config::NodeName;
-use cql::{Conversation, Message, MessageId, Millis, Range, Store, StoreError};
+use cql::{Conversation, Message, MessageId, Millis, Range, Store, StoreError, UserId};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +20,9 @@ const LEASE: Duration = Duration::from_secs(30);
 /// the newest on, and beyond this a client reads history.
 const CATCH_UP_PAGE: usize = 1_000;
 const CATCH_UP_MAX: usize = 10_000;
+
+/// How much text a catch-up carries, in bytes: a link takes four times as much at once.
+const CATCH_UP_BYTES: usize = 4 << 20;
 
 /// The watching nodes, and who waits for them to see something.
 #[derive(Default)]
@@ -205,6 +208,7 @@ impl State {
             before.n = frame.n - 1;
             before.ghosts.retain(|ghost| !changed(ghost.entry.id));
             before.sent.retain(|entry| !changed(entry.id));
+            before.deleted.retain(|entry| !changed(entry.id));
             if self.tell_relay(node, RelayMessage::Show(before)).is_ok() {
                 self.viewers.nodes.insert(node, Instant::now());
             }
@@ -213,6 +217,7 @@ impl State {
 
     /// Somebody of this private is on that node now, and sees what is being typed.
     pub(super) fn person_on(&mut self, node: NodeName) {
+        self.flush_pending();
         if self.timeline.ghosts().next().is_none() || self.viewers.nodes.contains_key(&node) {
             return;
         }
@@ -223,13 +228,13 @@ impl State {
     }
 
     fn catch_up(&mut self, node: NodeName, from: MessageId) {
-        let from = from.max(self.timeline.low());
-        if !self.owes_second_read && self.tail.reaches().is_some_and(|reaches| reaches <= from) {
+        let reaches = from.max(self.timeline.low());
+        if !self.owes_second_read && self.tail.reaches().is_some_and(|tail| tail <= reaches) {
             return self.snapshot(node, from, Vec::new());
         }
         let (store, conversation) = (self.node.store.clone(), self.conversation.clone());
         self.ask(
-            async move { read_since(&*store, &conversation, from).await },
+            async move { read_since(&*store, &conversation, reaches).await },
             move |messages| StoreAnswer::Since {
                 node,
                 from,
@@ -244,23 +249,36 @@ impl State {
         from: MessageId,
         messages: Result<Vec<Message>, StoreError>,
     ) {
+        let again = move || ChannelMessage::Watch {
+            node,
+            from: Some(from),
+        };
         if matches!(&messages, Ok(messages) if !messages.is_empty()) && self.lacks_names() {
             // Known a moment later; until then nobody can be told whom they were for.
-            let watch = move || ChannelMessage::Watch {
-                node,
-                from: Some(from),
-            };
-            self.myself.send_after(super::RELOAD_AFTER, watch);
+            self.myself.send_after(super::RELOAD_AFTER, again);
             return;
         }
-        // Without the store there is nothing sent either that could be missed; what is typed is
-        // shown.
+        // What is typed is shown without the store, too. A relay that has shown something before
+        // may have missed what an earlier owner sent.
+        if messages.is_err() && from > MessageId::default() {
+            self.myself.send_after(super::RELOAD_AFTER, again);
+        }
         self.snapshot(node, from, messages.unwrap_or_default());
     }
 
     fn snapshot(&mut self, node: NodeName, from: MessageId, messages: Vec<Message>) {
+        self.flush_pending();
+        let from = from.max(self.timeline.low());
         let snapshot = self.all_since(from, messages);
         let _ = self.tell_relay(node, RelayMessage::Snapshot(snapshot));
+    }
+
+    /// What changed since the last frame leaves before all there is: a relay that shows something
+    /// for the first time shows as a change what came in a frame alone.
+    fn flush_pending(&mut self) {
+        if self.timeline.has_changes() {
+            self.flush();
+        }
     }
 
     /// All there is from a place on, as far as it is known here or was read.
@@ -281,6 +299,7 @@ impl State {
             low: self.timeline.low(),
             ghosts: ghosts.cloned().collect(),
             sent: sent.into_values().collect(),
+            deleted: self.timeline.deleted_since(from).cloned().collect(),
         }
     }
 
@@ -303,7 +322,7 @@ impl State {
         self.owes_second_read = false;
         for message in messages {
             if self.tail.get(message.id).is_none() && !self.timeline.was_deleted(message.id) {
-                self.note_sent(message);
+                self.note_sent(message, 0);
             }
         }
         if self.timeline.has_changes() {
@@ -326,6 +345,7 @@ impl Node {
                     self.tell_relay_here(conversation, message);
                     Ok(())
                 }
+                RelayMessage::Frame(frame) => self.show_frame(conversation, frame),
                 message => self.directory.relays.tell_if_there(conversation, message),
             };
         }
@@ -339,6 +359,33 @@ impl Node {
     }
 }
 
+impl Node {
+    /// Gives a frame to the relay here. One of a private that had nobody to show it to may have
+    /// ended, without its owner knowing, before one of its people came: it is started again.
+    pub fn show_frame(
+        self: &Arc<Self>,
+        conversation: &Conversation,
+        frame: Arc<Frame>,
+    ) -> Result<(), RelayMessage> {
+        let frame = RelayMessage::Frame(frame);
+        let told = self.directory.relays.tell_if_there(conversation, frame);
+        match (told, conversation) {
+            (Err(frame), Conversation::Private(one, other)) if self.is_here(&[*one, *other]) => {
+                self.tell_relay_here(conversation, frame);
+                Ok(())
+            }
+            (told, _) => told,
+        }
+    }
+
+    /// Whether one of these people is connected to this node.
+    fn is_here(&self, people: &[UserId]) -> bool {
+        let roster = self.roster();
+        let connected = |user: &UserId| roster.connections_of(*user).next().is_some();
+        people.iter().any(connected)
+    }
+}
+
 /// Everything at or above a place, newest first.
 async fn read_since(
     store: &dyn Store,
@@ -347,7 +394,8 @@ async fn read_since(
 ) -> Result<Vec<Message>, StoreError> {
     let after = Some(MessageId(from.0.saturating_sub(1)));
     let mut messages: Vec<Message> = Vec::new();
-    while messages.len() < CATCH_UP_MAX {
+    let mut bytes = 0;
+    while messages.len() < CATCH_UP_MAX && bytes < CATCH_UP_BYTES {
         let before = messages.last().map(|oldest| oldest.id);
         let range = Range {
             before,
@@ -355,7 +403,11 @@ async fn read_since(
             limit: CATCH_UP_PAGE,
         };
         let page = store.history(conversation, range).await?;
-        messages.extend(page.messages);
+        let fits = |message: &Message| {
+            bytes += message.text.as_str().len();
+            bytes < CATCH_UP_BYTES
+        };
+        messages.extend(page.messages.into_iter().take_while(fits));
         if !page.more {
             break;
         }

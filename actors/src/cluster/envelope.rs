@@ -258,20 +258,27 @@ impl Body {
                 ..
             } => Some(conversation),
             Body::Ask { .. } | Body::Answer { .. } => None,
-            Body::Tell(word) => match word {
-                Word::Frame(frame) => Some(&frame.conversation),
-                Word::Watch { conversation, .. }
-                | Word::Confirm { conversation, .. }
-                | Word::Confirmed { conversation, .. }
-                | Word::Announced { conversation, .. }
-                | Word::HandedOver { conversation, .. }
-                | Word::Seen { conversation, .. }
-                | Word::Snapshot { conversation, .. }
-                | Word::Show { conversation, .. }
-                | Word::Gap { conversation }
-                | Word::OwnerChanged { conversation } => Some(conversation),
-                _ => None,
-            },
+            Body::Tell(word) => word.conversation(),
+        }
+    }
+}
+
+impl Word {
+    /// The conversation it is about.
+    pub fn conversation(&self) -> Option<&Conversation> {
+        match self {
+            Word::Frame(frame) => Some(&frame.conversation),
+            Word::Watch { conversation, .. }
+            | Word::Confirm { conversation, .. }
+            | Word::Confirmed { conversation, .. }
+            | Word::Announced { conversation, .. }
+            | Word::HandedOver { conversation, .. }
+            | Word::Seen { conversation, .. }
+            | Word::Snapshot { conversation, .. }
+            | Word::Show { conversation, .. }
+            | Word::Gap { conversation }
+            | Word::OwnerChanged { conversation } => Some(conversation),
+            _ => None,
         }
     }
 }

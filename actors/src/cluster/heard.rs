@@ -131,7 +131,8 @@ impl Node {
             }
             Word::Frame(frame) => {
                 let conversation = frame.conversation.clone();
-                self.to_relay(&conversation, RelayMessage::Frame(frame));
+                // Nobody here is to see it.
+                let _ = self.show_frame(&conversation, frame);
             }
             Word::Snapshot {
                 conversation,

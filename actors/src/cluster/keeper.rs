@@ -183,7 +183,9 @@ impl State {
         // What the last answer gave holds for the view that is acted by now.
         self.node.cluster.set_lease(self.membership.lease_until());
         if self.membership.stranded(at) {
-            self.put_out("this node reaches neither the store nor the others");
+            self.node
+                .cluster
+                .go_out("this node reaches neither the store nor the others");
         }
         self.dial();
         let wait = self.membership.wake().saturating_sub(at);
@@ -225,7 +227,11 @@ impl State {
         if self.standing.as_ref() != Some(&standing) {
             info!(standing = ?standing, "member");
             match standing {
-                Standing::PutOut => self.put_out("the others go on without this node"),
+                Standing::PutOut => {
+                    self.node
+                        .cluster
+                        .go_out("the others go on without this node");
+                }
                 Standing::Draining => self.draining.drain(..).for_each(|reply| {
                     let _ = reply.send(());
                 }),
@@ -241,13 +247,6 @@ impl State {
             self.draining
                 .drain(..)
                 .for_each(|reply| drop(reply.send(())));
-        }
-    }
-
-    /// Lets everything that is open here end.
-    fn put_out(&self, why: &str) {
-        if !self.node.cluster.put_out.send_replace(true) {
-            warn!(why, "put out of the view");
         }
     }
 

@@ -201,12 +201,13 @@ impl State {
     }
 
     fn send_in(&mut self, body: Body, trace: Option<String>) {
+        // Whom a relay shows something less now, it asks for everything when there is room.
         if self.on_the_way >= WINDOW
-            && let Body::Tell(Word::Frame(frame)) = &body
+            && let Body::Tell(word @ (Word::Frame(_) | Word::Snapshot { .. })) = &body
         {
             metrics::counter!("ting_link_frames_dropped_total").increment(1);
             self.figures.dropped.fetch_add(1, Ordering::Relaxed);
-            self.gaps.insert(frame.conversation.clone());
+            self.gaps.extend(word.conversation().cloned());
             return;
         }
         if self.on_the_way >= 2 * WINDOW {

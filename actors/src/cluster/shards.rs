@@ -152,10 +152,12 @@ impl Shards {
         now: Instant,
     ) -> Held {
         let own = lock(&self.own).remove(&shard).unwrap_or_default();
+        // One that never said that it has finished may still write.
+        let waited = own.held.as_ref().map(|_| now + OWED);
         let releasing = Releasing {
             to,
             until: now + FINISHED_WITHIN,
-            owed_until: own.owed_until,
+            owed_until: own.owed_until.max(waited),
             left,
         };
         lock(&self.releasing).insert(shard, releasing);

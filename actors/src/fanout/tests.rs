@@ -76,6 +76,7 @@ impl Owner {
             low: MessageId(0),
             ghosts: self.timeline.ghosts().cloned().collect(),
             sent: self.history.values().cloned().collect(),
+            deleted: self.timeline.deleted_since(MessageId(0)).cloned().collect(),
         }
     }
 
@@ -90,7 +91,7 @@ impl Owner {
         };
         let sent = entry(id, &text, false);
         self.history.insert(MessageId(id), sent.clone());
-        self.timeline.sent(sent);
+        self.timeline.sent(sent, 0);
     }
 
     /// Dies and is started anew, with what the relay kept and what the store has.
@@ -103,7 +104,7 @@ impl Owner {
         };
         self.timeline.announced(ghosts, ended);
         for sent in self.history.values() {
-            self.timeline.sent(sent.clone());
+            self.timeline.sent(sent.clone(), 0);
         }
     }
 }
@@ -135,6 +136,23 @@ fn nobody_is_told_of_what_was_sent_before_the_relay_began() {
     assert!(relay.catch_up(owner.snapshot()).is_empty());
     owner.restart(&relay);
     assert!(relay.catch_up(owner.snapshot()).is_empty());
+}
+
+#[test]
+fn a_deletion_that_was_missed_is_told() {
+    let mut owner = Owner::new(1);
+    let mut relay = Fanout::default();
+    relay.catch_up(owner.snapshot());
+    owner.timeline.begin(ghost(5, "a"));
+    owner.send(5);
+    relay.apply(owner.frame());
+    let sent = owner.history.remove(&MessageId(5)).unwrap();
+    owner.timeline.delete_sent(sent);
+    let _lost = owner.frame();
+    let told = relay.catch_up(owner.snapshot());
+    assert_eq!(told.len(), 1);
+    assert_eq!((&*told[0].text, told[0].typing), ("", true));
+    assert!(relay.catch_up(owner.snapshot()).is_empty(), "once");
 }
 
 #[test]

@@ -52,6 +52,11 @@ impl Parts {
         self.members.contains_key(&connection)
     }
 
+    /// All connections.
+    pub fn connections(&self) -> Vec<ConnectionId> {
+        self.members.keys().copied().collect()
+    }
+
     /// The parts that have sockets.
     pub fn iter(&self) -> impl Iterator<Item = &Part> {
         self.parts.iter().filter(|part| part.size > 0)

@@ -9,6 +9,7 @@ use crate::relay::RelayMessage;
 use crate::requests::{Patch, Patched, Post, TypingError, Via};
 use crate::typing_message::{By, PatchReply, Stroke, Typist};
 use cql::{ChannelName, Conversation, MessageId, Millis};
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// Messages of one session that are remembered as begun here; a person who types more at a time
@@ -17,6 +18,9 @@ const BEGUN_MAX: usize = 256;
 
 /// Channels on other nodes that a session remembers to have entered; told again beyond that.
 const ENTERED_MAX: usize = 256;
+
+/// How often a session's connections on other nodes are told where it types.
+const ENTERED_AGAIN: Duration = Duration::from_secs(5);
 
 /// A change that waits for its time.
 pub struct Held {
@@ -86,6 +90,11 @@ impl State {
             reply,
         };
         if !is_update {
+            let sends = !held.patch.typing && held.patch.text.is_some();
+            if sends && let Err(wait) = self.sends.take(Instant::now()) {
+                let _ = held.reply.send(Err(TypingError::TooFast(wait)));
+                return;
+            }
             // The end of a message overtakes the update that is held; that one's author learns
             // that it was superseded.
             if let Some(superseded) = self
@@ -99,13 +108,6 @@ impl State {
                 } else {
                     let _ = superseded.reply.send(Ok(Patched::Done));
                 }
-            }
-            if !held.patch.typing
-                && held.patch.text.is_some()
-                && let Err(wait) = self.sends.take(Instant::now())
-            {
-                let _ = held.reply.send(Err(TypingError::TooFast(wait)));
-                return;
             }
             return self.forward(held);
         }
@@ -164,7 +166,7 @@ impl State {
             username: by.username,
             target: to.target,
             belongs,
-            began: self.begun.contains_key(&id),
+            began: (self.begun.get(&id)).is_some_and(|(_, begun)| *begun == conversation),
         };
         let stroke = Stroke {
             by: By::Person(typist),
@@ -227,9 +229,13 @@ impl State {
         if self.entered_elsewhere.len() > ENTERED_MAX {
             self.entered_elsewhere.clear();
         }
+        let now = Instant::now();
         for node in nodes {
-            if self.entered_elsewhere.insert((node, channel.clone())) {
+            // Its connections there come and go, so it is said again now and then.
+            let told = self.entered_elsewhere.get(&(node, channel.clone()));
+            if told.is_none_or(|told| now.duration_since(*told) >= ENTERED_AGAIN) {
                 let (hash, channel) = (self.hash, channel.clone());
+                self.entered_elsewhere.insert((node, channel.clone()), now);
                 self.node
                     .tell_node(node, Word::EnterImplicitly { hash, channel });
             }

@@ -1,9 +1,12 @@
 //! Who comes to watch is shown what there is, though the relay may not have heard of it yet.
 
 use super::cluster::Cluster;
+use super::memory::Mood;
 use super::world::ting;
-use crate::edge::Wants;
-use cql::MessageId;
+use crate::Destination;
+use crate::channel::ChannelMessage;
+use crate::edge::{Kill, Target, Wants};
+use cql::{ChannelName, Conversation, MessageId, Range, Store};
 use serde_json::json;
 use std::time::Duration;
 
@@ -108,4 +111,103 @@ async fn who_came_before_the_owner_knew_of_it_is_told_what_was_sent_since() {
     carol.sees_sent(next, "next").await;
     assert_eq!(states(&carol, missed), ["missed"], "once");
     assert_eq!(states(&carol, long_ago), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_private_is_shown_to_who_comes_when_its_relay_has_ended() {
+    let cluster = Cluster::of(2).await;
+    let ada = cluster.nodes[0].person("ada").await;
+    let bob = cluster.nodes[1].person("bob").await;
+    let private = ada.to(&bob).conversation;
+    let says = |text| {
+        ada.system
+            .post(ada.post_to(ada.to(&bob), text, false, None))
+    };
+    says("one").await.unwrap();
+    bob.waits_for_text("one").await;
+    bob.disconnects();
+    let relays = &cluster.nodes[1].node().directory.relays;
+    while relays.get(&private).is_some() {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    let bob = cluster.nodes[1].connect(&bob, Wants::default()).await;
+    says("two").await.unwrap();
+    bob.waits_for_text("two").await;
+    assert_eq!(bob.count("message"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_types_by_http_on_one_node_enters_with_a_socket_on_another_each_time() {
+    let cluster = Cluster::of(2).await;
+    let room = Destination {
+        conversation: Conversation::Channel(ChannelName::parse("room").unwrap()),
+        target: Target::Channel(ChannelName::parse("room").unwrap()),
+    };
+    let mut ada = cluster.nodes[0].signed_in("ada").await;
+    let bob = cluster.nodes[0].person("bob").await;
+    for text in ["one", "two"] {
+        ada = cluster.nodes[1].connect(&ada, Wants::default()).await;
+        let by_http = cluster.nodes[0].signs_in_as(&ada);
+        let typed = by_http.post_to(room.clone(), "h", true, None);
+        by_http.system.post(typed).await.unwrap();
+        let said = bob.post_to(room.clone(), text, false, None);
+        bob.system.post(said).await.unwrap();
+        ada.waits_for_text(text).await;
+        ada.disconnects();
+        tokio::time::sleep(Duration::from_secs(10)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sign_in_that_ended_without_a_word_ends_by_itself() {
+    let cluster = Cluster::of(2).await;
+    let ada = cluster.nodes[1].person("ada").await;
+    let (here, there) = (cluster.name(0), cluster.name(1));
+    cluster.network.cut(here, there);
+    let ended = cluster.nodes[0].system.end_sign_in(ada.sign_in.hash).await;
+    assert!(ended.unwrap());
+    cluster.network.heal();
+    assert_eq!(ada.killed(), None, "nobody told its node");
+    tokio::time::sleep(Duration::from_secs(660)).await;
+    assert_eq!(ada.killed(), Some(Kill::SignedOut));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_sent_while_a_relay_starts_is_in_the_history_or_shown() {
+    let cluster = Cluster::of(2).await;
+    let owner = cluster.owner(&ting().conversation);
+    let ada = cluster.nodes[owner].person("ada").await;
+    ada.says("before").await;
+    // An owner that was started anew reads the store for each relay that comes.
+    let node = cluster.nodes[owner].node();
+    node.tell_channel_here(&ting().conversation, ChannelMessage::Break);
+    ada.says("it serves").await;
+    cluster.nodes[owner].store.set_mood(Mood::ReadsLate);
+    let says = ada.clone();
+    let said = tokio::spawn(async move {
+        let mut said = Vec::new();
+        for count in 0..40 {
+            said.push(says.says(&count.to_string()).await.id);
+            tokio::time::sleep(Duration::from_millis(17)).await;
+        }
+        said
+    });
+    tokio::time::sleep(Duration::from_millis(90)).await;
+    let newest = Range {
+        before: None,
+        after: None,
+        limit: 100,
+    };
+    let store = &cluster.nodes[1 - owner].store;
+    let read = store.history(&ting().conversation, newest).await.unwrap();
+    let carol = cluster.nodes[1 - owner].person("carol").await;
+    let said = said.await.unwrap();
+    ada.says("last").await;
+    carol.waits_for_text("last").await;
+    let shown = carol.shown().sent;
+    for id in said {
+        let once = shown.get(&id).is_some_and(|texts| texts.len() == 1);
+        let was_read = read.messages.iter().any(|message| message.id == id);
+        assert!(once || was_read, "{id} is nowhere");
+    }
 }

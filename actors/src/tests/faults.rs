@@ -105,6 +105,29 @@ async fn presence_that_fails_starts_from_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn privates_outlive_presence() {
+    let world = World::new().await;
+    let (ada, bob) = (world.person("ada").await, world.person("bob").await);
+    let psst = ada.post_to(ada.to(&bob), "psst", false, None);
+    world.system.post(psst).await.unwrap();
+    bob.waits_for_text("psst").await;
+    let presence = world.node().directory.presence().unwrap();
+    let broken = presence.cast(crate::presence::PresenceMessage::Break);
+    broken.unwrap();
+    world.until("bob is ended", || bob.killed().is_some()).await;
+    for person in [&ada, &bob] {
+        person.disconnects();
+    }
+    let (ada, bob) = (
+        world.connect(&ada, Default::default()).await,
+        world.connect(&bob, Default::default()).await,
+    );
+    let again = ada.post_to(ada.to(&bob), "again", false, None);
+    world.system.post(again).await.unwrap();
+    bob.waits_for_text("again").await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_private_names_its_people_though_the_store_was_away_when_it_began() {
     let world = World::new().await;
     let ada = world.person("ada").await;

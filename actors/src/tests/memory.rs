@@ -19,7 +19,12 @@ pub enum Mood {
     Refuses,
     /// Does what it is asked and never says so.
     Silent,
+    /// Says how a history was [`LATE`] ago.
+    ReadsLate,
 }
+
+/// How late a history is that is late.
+const LATE: std::time::Duration = std::time::Duration::from_millis(250);
 
 #[derive(Debug)]
 pub struct MemoryStore {
@@ -420,7 +425,7 @@ impl Store for MemoryStore {
     }
 
     async fn history(&self, conversation: &Conversation, range: Range) -> Result<Page, StoreError> {
-        self.with(|state| {
+        let page = self.with(|state| {
             let mut messages: Vec<Message> = state
                 .messages
                 .values()
@@ -434,8 +439,12 @@ impl Store for MemoryStore {
             let more = messages.len() > range.limit;
             messages.truncate(range.limit);
             Page { messages, more }
-        })
-        .await
+        });
+        let page = page.await;
+        if *self.mood.borrow() == Mood::ReadsLate {
+            tokio::time::sleep(LATE).await;
+        }
+        page
     }
 
     async fn inbox(&self, user: UserId, limit: usize) -> Result<Vec<Inbox>, StoreError> {

@@ -119,6 +119,42 @@ async fn an_update_that_was_overtaken_changes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_update_that_the_send_has_overtaken_changes_nothing() {
+    let world = World::new().await;
+    let ada = world.person("ada").await;
+    let id = ada.types("a").await.id;
+    let rev = |text, typing, rev| {
+        let mut patch = ada.stroke(id, Some(text), typing);
+        patch.rev = Some(rev);
+        world.system.patch(patch)
+    };
+    assert_eq!(rev("abc", false, 8).await, Ok(Patched::Done));
+    assert_eq!(rev("ab", true, 5).await, Ok(Patched::Done));
+    assert_eq!(rev("abcd", true, 9).await, Err(TypingError::Sent));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_typed_before_a_refused_send_is_shown() {
+    let world = World::new().await;
+    let (ada, bob) = (world.person("ada").await, world.person("bob").await);
+    let id = ada.types("a").await.id;
+    loop {
+        let post = ada.post_to(ting(), "spent", false, None);
+        if world.system.post(post).await.is_err() {
+            break;
+        }
+    }
+    ada.types_on(id, "ab").await.unwrap();
+    let (held, refused) = tokio::join!(ada.types_on(id, "abc"), ada.sends(id, "abcd"));
+    assert_eq!(held, Ok(Patched::Done));
+    assert!(
+        matches!(refused, Err(TypingError::TooFast(_))),
+        "{refused:?}"
+    );
+    bob.sees(id, "abc").await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_sent_message_may_be_repeated_but_not_changed() {
     let world = World::new().await;
     let (ada, bob) = (world.person("ada").await, world.person("bob").await);
@@ -276,6 +312,30 @@ async fn an_expired_message_that_is_sent_begins_anew_even_after_it_was_forgotten
     bob.sees_sent(anew.id, "late").await;
     let claimed_by_another = bob.sends(old.id, "late").await;
     assert_eq!(claimed_by_another, Err(TypingError::NotFound));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_no_claim_meets_the_message_that_was_begun_anew() {
+    let world = World::new().await;
+    let (ada, bob) = (world.person("ada").await, world.person("bob").await);
+    let old = ada.types("a").await.id;
+    tokio::time::sleep(20 * MINUTE).await;
+    let Ok(Patched::Anew(anew)) = ada.types_on(old, "ab").await else {
+        panic!("not anew")
+    };
+    bob.sees(anew.id, "ab").await;
+    let sent = ada.sends(old, "abc").await;
+    assert!(matches!(sent, Ok(Patched::Anew(posted)) if posted.id == anew.id));
+    bob.sees_sent(anew.id, "abc").await;
+    assert_eq!(bob.sends(old, "abc").await, Err(TypingError::NotFound));
+    let elsewhere = ada.post_to(ada.to(&bob), "psst", true, None);
+    world.system.post(elsewhere).await.unwrap();
+    let mut moved = ada.stroke(old, Some("abcd"), true);
+    moved.to = ada.to(&bob);
+    assert_eq!(
+        world.system.patch(moved).await,
+        Err(TypingError::Conversation)
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -193,6 +193,15 @@ impl World {
         }
     }
 
+    /// Somebody of another node, who asks this one by HTTP.
+    pub fn signs_in_as(&self, person: &Person) -> Person {
+        Person {
+            connection: None,
+            system: self.system.clone(),
+            ..person.clone()
+        }
+    }
+
     /// Somebody who is online.
     pub async fn person(&self, name: &str) -> Person {
         self.connect(&self.signed_in(name).await, Wants::default())

@@ -58,9 +58,9 @@ fn what_is_sent_keeps_its_place_and_is_told_once() {
     let mut timeline = Timeline::default();
     timeline.begin(ghost(4, 1, "a"));
     timeline.begin(ghost(9, 2, "b"));
-    assert!(timeline.sent(sent(9, "b")));
-    assert!(!timeline.sent(sent(9, "b")));
-    assert!(timeline.sent(sent(4, "a")));
+    assert!(timeline.sent(sent(9, "b"), 0));
+    assert!(!timeline.sent(sent(9, "b"), 0));
+    assert!(timeline.sent(sent(4, "a"), 0));
     assert_eq!(timeline.last(), MessageId(9));
     assert_eq!(timeline.ghosts().count(), 0);
     assert_eq!(ids(&timeline.take_changes()), [4, 9]);

@@ -61,6 +61,11 @@ impl State {
             .may_acknowledge_at(&self.begin.conversation, self.id());
         let (answer, kept) = match outcome {
             Ok(Append::Kept) => (Ok(Patched::Done), Some(message)),
+            Ok(Append::Taken(other)) if other.conversation != self.begin.conversation => {
+                tracing::error!(id = %self.id(), "the place is another conversation's");
+                self.over(myself, End::Expired, None);
+                (Err(Unanswered.into()), None)
+            }
             Ok(Append::Taken(other)) => (Err(TypingError::Sent), Some(*other)),
             Ok(Append::Ended) => {
                 self.over(myself, End::Deleted, None);
@@ -79,12 +84,12 @@ impl State {
         };
         if let Some(message) = kept {
             self.phase = Phase::Over;
-            let since = self.begin.node.clock.now();
-            let message = Box::new(message);
-            let _ = self
-                .begin
-                .channel
-                .cast(ChannelMessage::Sent { message, since });
+            let sent = ChannelMessage::Sent {
+                message: Box::new(message),
+                author_rev: self.begin.ghost.author_rev,
+                since: self.begin.node.clock.now(),
+            };
+            let _ = self.begin.channel.cast(sent);
             self.leave(myself);
         }
         if let Some(reply) = reply {

@@ -131,3 +131,13 @@ async fn a_conversation_that_never_finishes_is_not_acknowledged_for_ever() {
     );
     shards.released_all().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_an_owner_before_may_still_write_is_owed_by_the_one_after() {
+    let (shards, now) = (Shards::default(), Instant::now());
+    shards.gained(shard(), true, now);
+    // It goes on to another before the last owner has said that it has finished.
+    shards.lost(shard(), Some(OTHER), HashSet::new(), now);
+    let finished = shards.take_finished(now);
+    assert!(finished[0].owed >= LEASE, "{finished:?}");
+}
