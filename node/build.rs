@@ -92,7 +92,7 @@ fn run(web: &Path, arguments: &[&str]) -> Result<(), String> {
     let told = told.map_err(|error| {
         format!(
             "the web client is built with Node's npm, which can't be started ({error}); \
-             install Node 20 or newer, or build without the client: TING_WEB=skip"
+             install Node 20.19, 22.13 or newer, or build without the client: TING_WEB=skip"
         )
     })?;
     if told.status.success() {

@@ -20,7 +20,7 @@ use std::time::Duration;
 /// carried to the owner.
 pub const STORE_TIMEOUT: Duration = Duration::from_millis(1_200);
 
-/// How long the edge's question to an owner may take: the edge's 1.8 s less one step.
+/// How long the edge's question to an owner may take: the edge's 1.95 s less one step.
 pub const ASK_TIMEOUT: Duration = Duration::from_millis(1_600);
 
 /// How long to wait for those who should know before going on without them.

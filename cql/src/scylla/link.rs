@@ -35,7 +35,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::sync::{Mutex, MutexGuard};
 
-/// How long one statement may take in all; the request it serves has 1.8 s.
+/// How long one statement may take in all; the request it serves has 1.95 s.
 const TIMEOUT: Duration = Duration::from_millis(1_200);
 
 /// When a second node is asked the same: a healthy answer takes a tenth of it, and two more fit

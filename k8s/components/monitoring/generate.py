@@ -12,8 +12,10 @@ import re
 HERE = pathlib.Path(__file__).parent
 TING = 'job="ting"'
 
-# Sockets that a pod takes, as its settings say.
+# Sockets that a pod takes, as base/ting.toml says. An overlay that sets another limit changes it there, too.
 CONNECTIONS = int(re.search(r"^limits\.connections = (\d+)", (HERE / "../../base/ting.toml").read_text(), re.M)[1])
+# From so many on TingFull wakes somebody: there is a fifth left to react in.
+FULL = CONNECTIONS * 8 // 10
 
 
 def of(metric, *matchers):
@@ -64,7 +66,7 @@ ALERTS = [
     ("TingStoreSlow", "ticket", "10m", "The slowest percent of the database's answers takes over {{ $value | humanizeDuration }}",
      f"{quantile(0.99, 'ting_store_seconds')} > 0.5"),
     ("TingFull", "page", "5m", "{{ $labels.pod }} has {{ $value }} of %d sockets" % CONNECTIONS,
-     f"{each_pod('ting_sockets')} > {CONNECTIONS * 8 // 10}"),
+     f"{each_pod('ting_sockets')} > {FULL}"),
     ("TingConnectionsRefused", "ticket", "10m", "{{ $value | humanize }} connections a second meet the limit {{ $labels.limit }}",
      f"{rate('ting_connections_refused_total', over=['limit'])} > 0.1"),
     ("TingSocketsEnded", "ticket", "10m", "{{ $value | humanize }} sockets a second are ended as {{ $labels.why }}",
@@ -116,6 +118,7 @@ ROWS = [
         ("Waiting", "short", [
             ("operations, {{pod}}", each_pod("ting_store_in_flight")),
             ("writes (embedded), {{pod}}", each_pod("ting_store_writes_queued"))]),
+        ("Answered last: 1, or not: 0", "short", [("{{pod}}", each_pod("ting_store_answers"))]),
     ]),
     ("The cluster", [
         ("Version of the view", "short", [("{{pod}}", each_pod("ting_view_version"))]),

@@ -17,7 +17,7 @@ export class Refusal extends Error {
 /** Nobody answered. */
 export class Unreachable extends Error {}
 
-/** How long an answer may take; the server's own limit is 1.8 s, a slow phone's way is as long again. */
+/** How long an answer may take; the server answers within 2 s, a slow phone's way is as long again. */
 const ANSWER_MS = 8_000;
 
 /** How many messages a page of history has. */

@@ -12,7 +12,7 @@ import * as wire from './wire';
 /** The connection went before the answer came: the outcome is unknown. */
 export class Unanswered extends Error {}
 
-/** How long an answer may take on a socket that looks alive; the server itself gives up after 1.8 s. */
+/** How long an answer may take on a socket that looks alive; the server itself answers within 2 s. */
 const ANSWER_MS = 8_000;
 
 /** The first pause before connecting anew, and the longest; each is drawn at random up to its bound. */
