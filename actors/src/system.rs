@@ -118,21 +118,26 @@ impl System {
         if found.is_none_or(|found| found.password_hash.is_some()) {
             return Ok(false);
         }
-        self.end_user(user, username).await;
-        self.node
-            .ask_store(self.node.store.delete_user_without_password(user))
-            .await
+        self.end_user(user, username).await?;
+        let deleted = self.node.store.delete_user_without_password(user);
+        let deleted = self.node.ask_store(deleted).await;
+        // Looked up meanwhile, the name was remembered anew. Also when it is not known whether
+        // the user is still there: then it is asked again.
+        self.forget_name(username).await;
+        deleted
     }
 
     /// Ends everything alive of a user who was, or is about to be, deleted: ghosts, sockets,
-    /// sign-ins, the name.
-    pub async fn end_user(&self, user: UserId, username: &Username) {
+    /// sign-ins, the name. An error: it is not known what there is, and nothing was ended.
+    pub async fn end_user(&self, user: UserId, username: &Username) -> Result<(), StoreError> {
+        let sign_ins = self.node.store.sign_ins_of(user);
+        let sign_ins = self.node.ask_store(sign_ins).await;
         self.forget_name(username).await;
-        let stored = self.node.ask_store(self.node.store.sign_ins_of(user)).await;
-        for hash in stored.unwrap_or_default() {
+        for hash in sign_ins? {
             self.end_session(hash).await;
         }
         self.forget_name(username).await;
+        Ok(())
     }
 
     async fn forget_name(&self, username: &Username) {

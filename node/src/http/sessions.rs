@@ -118,7 +118,10 @@ async fn claim(app: &App, username: Username) -> Result<Entered, Failure> {
     match app.store.claim_name(&new).await? {
         ClaimedName::Claimed { released } => {
             for released in released {
-                app.system.end_user(released, &new.username).await;
+                if let Err(error) = app.system.end_user(released, &new.username).await {
+                    // Nobody has used it for two weeks, so hardly anything is alive.
+                    warn!(%error, "what is left of a released user was not ended");
+                }
             }
             begin(app, new.id, new.username).await
         }
