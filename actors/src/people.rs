@@ -100,7 +100,7 @@ impl Node {
         self.people.names.invalidate(username);
     }
 
-    /// Who has exactly that name.
+    /// Who has exactly that name; of a name that is released, nobody.
     pub async fn user_named(&self, username: &Username) -> Result<Option<UserId>, StoreError> {
         let known = self.people.names.get(username);
         if let Some((user, at)) = known
@@ -109,7 +109,10 @@ impl Node {
             return Ok(Some(user));
         }
         let asked = Instant::now();
-        match (self.ask_store(self.store.user_named(username)).await, known) {
+        let found = self.ask_store(self.store.user_named(username)).await;
+        let now = self.clock.now();
+        let found = found.map(|found| found.filter(|user| !user.is_released(now)));
+        match (found, known) {
             (Ok(Some(User { id, .. })), _) => {
                 let names = &self.people.names;
                 names.insert(username.clone(), (id, Instant::now()));

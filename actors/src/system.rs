@@ -127,6 +127,15 @@ impl System {
         deleted
     }
 
+    /// Deletes a user whom nobody has heard of yet, so that nothing of them is alive. Says
+    /// whether it did. The store is asked also when it shows no such user: it may be about to.
+    pub async fn take_back(&self, user: UserId, username: &Username) -> Result<bool, StoreError> {
+        let deleted = self.node.store.delete_user_without_password(user);
+        let deleted = self.node.ask_store(deleted).await;
+        self.forget_name(username).await;
+        deleted
+    }
+
     /// Ends everything alive of a user who was, or is about to be, deleted: ghosts, sockets,
     /// sign-ins, the name. An error: it is not known what there is, and nothing was ended.
     pub async fn end_user(&self, user: UserId, username: &Username) -> Result<(), StoreError> {
@@ -157,7 +166,7 @@ impl System {
         tokio::join!(here, there);
     }
 
-    /// Who has that name; cached until the user is ended, a minute at most.
+    /// Who has that name, if it is not released; cached until the user is ended, a minute at most.
     pub async fn user_named(&self, username: &Username) -> Result<Option<UserId>, StoreError> {
         self.node.user_named(username).await
     }

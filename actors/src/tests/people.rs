@@ -2,7 +2,7 @@ use super::memory::Obstacle;
 use super::world::World;
 use crate::edge::{Kill, Target, Wants};
 use crate::{Destination, EnterError, Unanswered};
-use cql::{ChannelName, Conversation, Store};
+use cql::{ChannelName, Conversation, NewUser, Store, User, Username};
 use serde_json::json;
 use std::time::Duration;
 
@@ -249,6 +249,22 @@ async fn a_deleted_users_name_is_free_and_its_next_owner_is_somebody_else() {
     let next = world.person("ada").await;
     assert_ne!(next.sign_in.user, ada.sign_in.user);
     assert!(next.shown().sent.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_released_name_is_nobodys_until_it_is_used_again() {
+    let world = World::new().await;
+    let username = Username::parse("ada").unwrap();
+    let new = NewUser {
+        id: world.system.new_user_id().unwrap(),
+        username: username.clone(),
+        now: world.system.now() - User::RELEASED_AFTER - 1,
+    };
+    world.store.claim_name(&new).await.unwrap();
+    assert_eq!(world.system.user_named(&username).await, Ok(None));
+    let now = world.system.now();
+    world.store.touch_user(new.id, now).await.unwrap();
+    assert_eq!(world.system.user_named(&username).await, Ok(Some(new.id)));
 }
 
 #[tokio::test(start_paused = true)]
