@@ -13,6 +13,7 @@ pub mod edge;
 mod fanout;
 mod frame;
 mod locks;
+mod metric;
 mod node;
 mod pace;
 mod people;

@@ -6,6 +6,7 @@ use crate::cluster::Cluster;
 use crate::directory::Directory;
 use crate::edge::Sockets;
 use crate::locks::{read, write};
+use crate::metric;
 use crate::people::People;
 use crate::roster::Roster;
 use crate::settings::Limits;
@@ -75,6 +76,9 @@ impl Node {
         claims: ClaimKey,
         cluster: Cluster,
     ) -> Self {
+        metric::describe();
+        // It has given a slot.
+        metric::store_answers(true);
         Node {
             store,
             sockets,
@@ -123,6 +127,7 @@ impl Node {
     /// Notes whether the store answered, for readiness.
     pub fn note<T>(&self, answer: &Result<T, StoreError>) {
         let away = answer.is_err();
+        metric::store_answers(!away);
         if self.store_away.swap(away, Ordering::Relaxed) != away {
             match answer {
                 Ok(_) => tracing::info!("the store answers again"),

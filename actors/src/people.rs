@@ -23,6 +23,7 @@ pub struct People {
     sign_ins: Cache<SignInHash, (SignIn, Instant)>,
     ended: Cache<SignInHash, ()>,
     names: Cache<Username, (UserId, Instant)>,
+    forgotten: Cache<Username, Instant>,
     channels: Cache<ChannelName, ()>,
 }
 
@@ -35,6 +36,10 @@ impl Default for People {
                 .time_to_live(ENDED)
                 .build(),
             names: Cache::new(REMEMBERED_MAX),
+            forgotten: Cache::builder()
+                .max_capacity(REMEMBERED_MAX)
+                .time_to_live(ENDED)
+                .build(),
             channels: Cache::new(REMEMBERED_MAX),
         }
     }
@@ -90,10 +95,12 @@ impl Node {
 
     /// Forgets who had a name.
     pub fn forget_name(&self, username: &Username) {
+        let forgotten = &self.people.forgotten;
+        forgotten.insert(username.clone(), Instant::now());
         self.people.names.invalidate(username);
     }
 
-    /// Who has exactly that name.
+    /// Who has exactly that name; of a name that is released, nobody.
     pub async fn user_named(&self, username: &Username) -> Result<Option<UserId>, StoreError> {
         let known = self.people.names.get(username);
         if let Some((user, at)) = known
@@ -101,11 +108,19 @@ impl Node {
         {
             return Ok(Some(user));
         }
-        match (self.ask_store(self.store.user_named(username)).await, known) {
+        let asked = Instant::now();
+        let found = self.ask_store(self.store.user_named(username)).await;
+        let now = self.clock.now();
+        let found = found.map(|found| found.filter(|user| !user.is_released(now)));
+        match (found, known) {
             (Ok(Some(User { id, .. })), _) => {
-                self.people
-                    .names
-                    .insert(username.clone(), (id, Instant::now()));
+                let names = &self.people.names;
+                names.insert(username.clone(), (id, Instant::now()));
+                // Who had it may have been deleted while the store was looked at.
+                let forgotten = self.people.forgotten.get(username);
+                if forgotten.is_some_and(|at| at >= asked) {
+                    names.invalidate(username);
+                }
                 Ok(Some(id))
             }
             (Ok(None), _) => {

@@ -118,21 +118,35 @@ impl System {
         if found.is_none_or(|found| found.password_hash.is_some()) {
             return Ok(false);
         }
-        self.end_user(user, username).await;
-        self.node
-            .ask_store(self.node.store.delete_user_without_password(user))
-            .await
+        self.end_user(user, username).await?;
+        let deleted = self.node.store.delete_user_without_password(user);
+        let deleted = self.node.ask_store(deleted).await;
+        // Looked up meanwhile, the name was remembered anew. Also when it is not known whether
+        // the user is still there: then it is asked again.
+        self.forget_name(username).await;
+        deleted
+    }
+
+    /// Deletes a user whom nobody has heard of yet, so that nothing of them is alive. Says
+    /// whether it did. The store is asked also when it shows no such user: it may be about to.
+    pub async fn take_back(&self, user: UserId, username: &Username) -> Result<bool, StoreError> {
+        let deleted = self.node.store.delete_user_without_password(user);
+        let deleted = self.node.ask_store(deleted).await;
+        self.forget_name(username).await;
+        deleted
     }
 
     /// Ends everything alive of a user who was, or is about to be, deleted: ghosts, sockets,
-    /// sign-ins, the name.
-    pub async fn end_user(&self, user: UserId, username: &Username) {
+    /// sign-ins, the name. An error: it is not known what there is, and nothing was ended.
+    pub async fn end_user(&self, user: UserId, username: &Username) -> Result<(), StoreError> {
+        let sign_ins = self.node.store.sign_ins_of(user);
+        let sign_ins = self.node.ask_store(sign_ins).await;
         self.forget_name(username).await;
-        let stored = self.node.ask_store(self.node.store.sign_ins_of(user)).await;
-        for hash in stored.unwrap_or_default() {
+        for hash in sign_ins? {
             self.end_session(hash).await;
         }
         self.forget_name(username).await;
+        Ok(())
     }
 
     async fn forget_name(&self, username: &Username) {
@@ -152,7 +166,7 @@ impl System {
         tokio::join!(here, there);
     }
 
-    /// Who has that name; cached until the user is ended, a minute at most.
+    /// Who has that name, if it is not released; cached until the user is ended, a minute at most.
     pub async fn user_named(&self, username: &Username) -> Result<Option<UserId>, StoreError> {
         self.node.user_named(username).await
     }

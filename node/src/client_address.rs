@@ -7,6 +7,7 @@
 use http::HeaderMap;
 use ipnet::IpNet;
 use std::net::IpAddr;
+use std::sync::Once;
 
 /// What proxies say about who they speak for.
 const FORWARDED: [&str; 3] = ["x-forwarded-for", "forwarded", "x-real-ip"];
@@ -39,6 +40,21 @@ impl Client {
     /// they like, but a proxy here speaks for others.
     pub fn is_limited(&self) -> bool {
         self.forwarded || !self.ip.is_loopback()
+    }
+
+    /// Tells the operator of a header that was not believed, once in a process: wherever the
+    /// first one came, the next ones say the same.
+    pub fn tell_of_distrust(&self) {
+        static ONCE: Once = Once::new();
+        if self.distrusted {
+            ONCE.call_once(|| {
+                tracing::warn!(
+                    address = %self.ip,
+                    "a forwarding header came from an address that is not in \
+                     http.trusted_proxies and was not believed"
+                );
+            });
+        }
     }
 }
 

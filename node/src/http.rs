@@ -12,6 +12,7 @@ pub mod guard;
 pub mod limits;
 pub mod message;
 pub mod messages;
+pub mod metric;
 pub mod openapi;
 pub mod sessions;
 pub mod users;
@@ -95,6 +96,7 @@ fn api() -> (Router<App>, OpenApi) {
 
 /// All that the public port answers but sockets.
 pub fn router(app: App) -> Router {
+    metric::describe();
     let (api, described) = api();
     let described = Arc::new(described);
     api.layer(from_fn(guard::deadline))

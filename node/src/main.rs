@@ -9,6 +9,7 @@ mod client_address;
 mod cluster_status;
 mod config;
 mod copy;
+mod descriptors;
 mod destination;
 mod http;
 mod lifecycle;
@@ -121,6 +122,7 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
 
 fn serve(settings: Settings) -> anyhow::Result<()> {
     let telemetry = Telemetry::start(&settings.log, settings.otel.as_ref())?;
+    descriptors::allow(settings.limits.connections.connections);
     let runtime = runtime()?;
     let again = again::Again::of_environment();
     let metrics = telemetry.metrics.clone();

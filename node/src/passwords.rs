@@ -9,7 +9,7 @@ use anyhow::Context;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
-use metrics::{counter, gauge};
+use metrics::{counter, describe_counter, describe_gauge, gauge};
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -38,9 +38,16 @@ impl From<Busy> for Refusal {
     }
 }
 
+/// Passwords that too many waited before.
+const REFUSED: &str = "ting_passwords_refused_total";
+/// Passwords that are being looked at.
+const WORKING: &str = "ting_passwords_working";
+
 impl Passwords {
     /// So many at once, and so many who wait.
     pub fn new(workers: usize, queue: usize) -> anyhow::Result<Self> {
+        describe_counter!(REFUSED, "Passwords not looked at because too many waited");
+        describe_gauge!(WORKING, "Passwords that are being looked at");
         let nobody =
             make(&cql::SessionToken::random().reveal()).context("can't make a password")?;
         Ok(Passwords {
@@ -69,7 +76,7 @@ impl Passwords {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Busy> {
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
-            counter!("ting_passwords_refused_total").increment(1);
+            counter!(REFUSED).increment(1);
             Busy
         })?;
         // Neither is ever closed.
@@ -80,9 +87,9 @@ impl Passwords {
         // The permits go where the work is, which goes on when nobody waits for it any more.
         let permits: [OwnedSemaphorePermit; 2] = [place, worker];
         let working = tokio::task::spawn_blocking(move || {
-            gauge!("ting_passwords_working").increment(1.0);
+            gauge!(WORKING).increment(1.0);
             let done = work();
-            gauge!("ting_passwords_working").decrement(1.0);
+            gauge!(WORKING).decrement(1.0);
             drop(permits);
             done
         });

@@ -66,6 +66,7 @@ impl Telemetry {
             .set_buckets_for_metric(Matcher::Suffix("_bytes".to_owned()), &BYTES)?
             .install_recorder()
             .context("the metrics can't be started twice")?;
+        traces::describe();
         tell_panics();
         Ok(Telemetry { metrics, traces })
     }

@@ -226,3 +226,19 @@ async fn an_author_without_a_socket_types_a_private_too() {
     let ghost = tests::Ghost::of(id, "", &Target::user(&bob.name));
     bob.sees(&ghost, "by HTTP alone").await;
 }
+
+#[tokio::test]
+async fn entering_a_private_repeats_what_is_being_typed_in_it() {
+    let ting = Ting::shared().await;
+    let Three { ada, bob, .. } = three(&ting).await;
+    let ghost = ada.types("are you there").await;
+    bob.sees(&ghost, "are you there").await;
+    let seen = bob.count();
+    let entered = bob.enters("user", &ada.name).await;
+    assert_eq!(entered["status"], 204, "{entered}");
+    bob.until("the open ghost again", |events| {
+        let again = tests::connection::last_entry(&events[seen..], ghost.id)?;
+        (again["text"] == "are you there").then_some(())
+    })
+    .await;
+}

@@ -200,3 +200,35 @@ async fn serve_is_what_ting_alone_does_and_migrate_may_come_before() {
     let ting = Ting::with(Settings::default().text("store.path", &path)).await;
     ting.get("/restapi/v1/channels/ting").await.is(200);
 }
+
+/// Through a shell that sets a limit of descriptors first.
+fn limited(limit: &str) -> Settings {
+    let script = format!("ulimit {limit} && exec \"$0\" \"$@\"");
+    Settings::default()
+        .set("limits.connections", "1000")
+        .through(&["sh", "-c", &script])
+}
+
+#[tokio::test]
+async fn descriptors_are_allowed_as_far_as_connections_need_them() {
+    let ting = Ting::with(limited("-Sn 256")).await;
+    let limits = format!("/proc/{}/limits", ting.process().pid());
+    let limits = std::fs::read_to_string(limits).unwrap();
+    let line = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"));
+    let soft = line.and_then(|line| line.split_whitespace().nth(3));
+    let soft: u64 = soft.unwrap().parse().unwrap();
+    assert!(soft >= 1_000 + 512, "{limits}");
+}
+
+#[tokio::test]
+async fn a_limit_of_descriptors_below_what_connections_need_is_told() {
+    let ting = Ting::with(limited("-n 256")).await;
+    let told = ting
+        .process()
+        .wait_for_log("a lack of descriptors", 0, |line| {
+            line["level"] == "WARN" && line["descriptors.allowed"] == 256
+        });
+    assert_eq!(told.unwrap()["descriptors.wanted"], 1_512);
+}

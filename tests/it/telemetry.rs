@@ -213,6 +213,21 @@ async fn logs_are_one_object_a_line() {
 }
 
 #[tokio::test]
+async fn a_header_that_is_not_believed_is_told_once_wherever_it_comes() {
+    let ting = Ting::alone().await;
+    let path = "/restapi/v1/channels/ting";
+    let pretended = ("x-forwarded-for", "203.0.113.7");
+    for _ in 0..2 {
+        let asked = ting.get(path).header(pretended.0, pretended.1);
+        asked.await.is(200);
+        Connection::open(&ting.url(), &[pretended]).await;
+    }
+    let log = ting.process().log();
+    let told = log.iter().filter(|line| line.contains("forwarding header"));
+    assert_eq!(told.count(), 1, "{log:?}");
+}
+
+#[tokio::test]
 async fn a_node_that_nobody_has_come_to_says_so() {
     let ting = Ting::alone().await;
     let metrics = ting.metrics().await;
@@ -252,6 +267,7 @@ async fn metrics_count_and_name_nobody() {
     for name in [&ada.name, &bob.name, room.name()] {
         assert!(!metrics.text.contains(name), "{name} is a label");
     }
+    assert_eq!(metrics.sum("ting_store_answers"), 1.0, "{}", metrics.text);
     // Counters end in `_total`, and all are Ting's.
     for line in metrics
         .text
@@ -262,6 +278,11 @@ async fn metrics_count_and_name_nobody() {
             panic!("{line}");
         };
         assert_eq!(kind == "counter", name.ends_with("_total"), "{line}");
+        let described = format!("# HELP {name} ");
+        assert!(
+            metrics.text.contains(&described),
+            "{name} has no description"
+        );
     }
     let answer = ting.admin(Method::GET, "/metrics").await;
     assert!(

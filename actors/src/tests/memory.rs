@@ -26,10 +26,22 @@ pub enum Mood {
 /// How late a history is that is late.
 const LATE: std::time::Duration = std::time::Duration::from_millis(250);
 
+/// What is in the way of one operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Obstacle {
+    /// It is not begun until there is no obstacle any more.
+    Held,
+    /// It is carried out, and answered when there is no obstacle any more.
+    Late,
+    /// It is refused, having changed nothing.
+    Refused,
+}
+
 #[derive(Debug)]
 pub struct MemoryStore {
     state: Arc<Mutex<State>>,
     mood: tokio::sync::watch::Sender<Mood>,
+    obstacle: tokio::sync::watch::Sender<Option<(&'static str, Obstacle)>>,
     members: Option<Way>,
 }
 
@@ -90,6 +102,7 @@ impl Default for MemoryStore {
         MemoryStore {
             state: Arc::default(),
             mood,
+            obstacle: tokio::sync::watch::Sender::new(None),
             members: None,
         }
     }
@@ -124,6 +137,34 @@ impl MemoryStore {
 
     pub fn set_mood(&self, mood: Mood) {
         self.mood.send_replace(mood);
+    }
+
+    /// Puts an obstacle in the way of an operation, or takes it away.
+    pub fn obstruct(&self, obstacle: Option<(&'static str, Obstacle)>) {
+        self.obstacle.send_replace(obstacle);
+    }
+
+    /// An operation that may be obstructed.
+    async fn named<T>(
+        &self,
+        operation: &'static str,
+        act: impl FnOnce(&mut State) -> T + Send,
+    ) -> Result<T, StoreError> {
+        let mut obstacle = self.obstacle.subscribe();
+        let met = obstacle.borrow().filter(|(name, _)| *name == operation);
+        match met.map(|(_, obstacle)| obstacle) {
+            None => self.with(act).await,
+            Some(Obstacle::Refused) => Err(StoreError::Unavailable("obstructed".into())),
+            Some(Obstacle::Held) => {
+                let _ = obstacle.wait_for(Option::is_none).await;
+                self.with(act).await
+            }
+            Some(Obstacle::Late) => {
+                let done = self.with(act).await;
+                let _ = obstacle.wait_for(Option::is_none).await;
+                done
+            }
+        }
     }
 
     async fn with<T>(&self, act: impl FnOnce(&mut State) -> T + Send) -> Result<T, StoreError> {
@@ -248,7 +289,7 @@ impl Store for MemoryStore {
     }
 
     async fn user_named(&self, username: &Username) -> Result<Option<User>, StoreError> {
-        self.with(|state| {
+        self.named("user_named", |state| {
             state
                 .users
                 .values()
@@ -288,7 +329,7 @@ impl Store for MemoryStore {
     }
 
     async fn delete_user_without_password(&self, id: UserId) -> Result<bool, StoreError> {
-        self.with(|state| {
+        self.named("delete_user_without_password", |state| {
             if state
                 .users
                 .get(&id)
@@ -335,7 +376,7 @@ impl Store for MemoryStore {
     }
 
     async fn sign_ins_of(&self, user: UserId) -> Result<Vec<SignInHash>, StoreError> {
-        self.with(|state| {
+        self.named("sign_ins_of", |state| {
             let theirs = state
                 .sign_ins
                 .values()

@@ -1,7 +1,8 @@
+use super::memory::Obstacle;
 use super::world::World;
 use crate::edge::{Kill, Target, Wants};
 use crate::{Destination, EnterError, Unanswered};
-use cql::{ChannelName, Conversation, Store};
+use cql::{ChannelName, Conversation, NewUser, Store, User, Username};
 use serde_json::json;
 use std::time::Duration;
 
@@ -248,6 +249,71 @@ async fn a_deleted_users_name_is_free_and_its_next_owner_is_somebody_else() {
     let next = world.person("ada").await;
     assert_ne!(next.sign_in.user, ada.sign_in.user);
     assert!(next.shown().sent.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_released_name_is_nobodys_until_it_is_used_again() {
+    let world = World::new().await;
+    let username = Username::parse("ada").unwrap();
+    let new = NewUser {
+        id: world.system.new_user_id().unwrap(),
+        username: username.clone(),
+        now: world.system.now() - User::RELEASED_AFTER - 1,
+    };
+    world.store.claim_name(&new).await.unwrap();
+    assert_eq!(world.system.user_named(&username).await, Ok(None));
+    let now = world.system.now();
+    world.store.touch_user(new.id, now).await.unwrap();
+    assert_eq!(world.system.user_named(&username).await, Ok(Some(new.id)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_user_whose_sign_ins_cannot_be_known_is_not_deleted() {
+    let world = World::new().await;
+    let ada = world.person("ada").await;
+    let (user, name) = (ada.sign_in.user, ada.sign_in.username.clone());
+    let obstacle = ("sign_ins_of", Obstacle::Refused);
+    world.store.obstruct(Some(obstacle));
+    assert!(world.system.delete_user(user, &name).await.is_err());
+    assert_eq!(ada.killed(), None);
+    assert!(world.store.user(user).await.unwrap().is_some());
+    world.store.obstruct(None);
+    assert_eq!(world.system.delete_user(user, &name).await, Ok(true));
+    assert_eq!(ada.killed(), Some(Kill::SignedOut));
+}
+
+/// Long enough to be at the store, and short of its time limit.
+const A_MOMENT: Duration = Duration::from_millis(300);
+
+#[tokio::test(start_paused = true)]
+async fn a_name_looked_up_just_before_its_user_is_deleted_is_not_remembered() {
+    let world = World::new().await;
+    let ada = world.signed_in("ada").await;
+    let (user, name) = (ada.sign_in.user, ada.sign_in.username.clone());
+    let held = ("delete_user_without_password", Obstacle::Held);
+    world.store.obstruct(Some(held));
+    let (system, theirs) = (world.system.clone(), name.clone());
+    let deleted = tokio::spawn(async move { system.delete_user(user, &theirs).await });
+    tokio::time::sleep(A_MOMENT).await;
+    assert_eq!(world.system.user_named(&name).await, Ok(Some(user)));
+    world.store.obstruct(None);
+    assert_eq!(deleted.await.unwrap(), Ok(true));
+    assert_eq!(world.system.user_named(&name).await, Ok(None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_at_a_name_that_outlasts_its_user_is_not_remembered() {
+    let world = World::new().await;
+    let ada = world.signed_in("ada").await;
+    let (user, name) = (ada.sign_in.user, ada.sign_in.username.clone());
+    world.store.obstruct(Some(("user_named", Obstacle::Late)));
+    let (system, theirs) = (world.system.clone(), name.clone());
+    let looked = tokio::spawn(async move { system.user_named(&theirs).await });
+    tokio::time::sleep(A_MOMENT).await;
+    assert_eq!(world.system.delete_user(user, &name).await, Ok(true));
+    world.store.obstruct(None);
+    assert_eq!(looked.await.unwrap(), Ok(Some(user)));
+    assert_eq!(world.system.user_named(&name).await, Ok(None));
 }
 
 #[tokio::test(start_paused = true)]

@@ -356,6 +356,19 @@ async fn a_ghost_of_nobodys_socket_is_erased_after_a_minute_without_a_change() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_ghost_begun_without_a_socket_is_not_kept_by_one_that_comes_later() {
+    let world = World::new().await;
+    let (ada, bob) = (world.signed_in("ada").await, world.person("bob").await);
+    let id = ada.types("a").await.id;
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let _late = world.connect(&ada, Wants::default()).await;
+    tokio::time::sleep(Duration::from_secs(45)).await;
+    bob.sees(id, "a").await;
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    bob.no_longer_sees(id).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_ghost_goes_with_its_socket_before_its_author_parts() {
     let world = World::new().await;
     let (ada, bob) = (world.person("ada").await, world.person("bob").await);

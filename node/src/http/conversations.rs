@@ -10,7 +10,8 @@ use crate::refusal::Refusal;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use cql::{Inbox, Millis};
+use cql::{Inbox, Millis, StoreError};
+use futures::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -42,7 +43,14 @@ impl From<Inbox> for Private {
     }
 }
 
-/// The caller's privates, latest activity first.
+/// How many rows of a person's inbox are looked at for them: most of the others are of people
+/// who came without a password and went.
+const ROWS_MAX: usize = 16 * PRIVATES_MAX;
+
+/// Names that one list asks the store for at the same time.
+const LOOKED_UP_AT_ONCE: usize = 10;
+
+/// The caller's privates with people who are still there, latest activity first.
 #[utoipa::path(
     get, path = "/conversations", tag = "conversations",
     responses(
@@ -55,8 +63,31 @@ pub async fn list(
     State(app): State<App>,
     SignedIn(by): SignedIn,
 ) -> Result<Json<Vec<Private>>, Failure> {
-    let privates = app.store.inbox(by.user, PRIVATES_MAX).await?;
-    Ok(Json(privates.into_iter().map(Private::from).collect()))
+    let mut rows = PRIVATES_MAX;
+    let privates = loop {
+        let inbox = app.store.inbox(by.user, rows).await?;
+        let is_all = inbox.len() < rows || rows >= ROWS_MAX;
+        let privates = with_somebody(&app, inbox).await?;
+        if is_all || privates.len() >= PRIVATES_MAX {
+            break privates;
+        }
+        rows *= 2;
+    };
+    let privates = privates.into_iter().take(PRIVATES_MAX);
+    Ok(Json(privates.map(Private::from).collect()))
+}
+
+/// Those whose other person still has the name: it may be nobody's by now, or somebody else's.
+async fn with_somebody(app: &App, inbox: Vec<Inbox>) -> Result<Vec<Inbox>, StoreError> {
+    let looked = inbox.into_iter().map(|row| async move {
+        let has = app.system.user_named(&row.username).await?;
+        Ok::<_, StoreError>((has == Some(row.other)).then_some(row))
+    });
+    let looked: Vec<_> = futures::stream::iter(looked)
+        .buffered(LOOKED_UP_AT_ONCE)
+        .try_collect()
+        .await?;
+    Ok(looked.into_iter().flatten().collect())
 }
 
 /// What was read.
@@ -88,8 +119,11 @@ pub async fn read(
 ) -> Result<StatusCode, Failure> {
     let to = resolve(&app.system, Some(&by), &asked.r#type, &asked.target).await?;
     let other = to.conversation.other(by.user).ok_or(Refusal::INVALID)?;
-    app.store
-        .mark_read(by.user, other, app.system.now())
-        .await?;
+    // The clock of the node that kept it may be ahead of this one's.
+    let inbox = app.store.inbox(by.user, PRIVATES_MAX).await?;
+    let newest = inbox.iter().find(|row| row.other == other);
+    let now = app.system.now();
+    let up_to = newest.map_or(now, |row| row.datetime_sent.max(now));
+    app.store.mark_read(by.user, other, up_to).await?;
     Ok(StatusCode::NO_CONTENT)
 }

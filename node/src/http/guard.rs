@@ -4,6 +4,7 @@ use crate::app::App;
 use crate::http::Encrypted;
 use crate::http::auth::has_cookie;
 use crate::http::error::Failure;
+use crate::http::metric;
 use crate::listener::Peer;
 use crate::refusal::Refusal;
 use axum::body::{Body, Bytes, HttpBody};
@@ -14,9 +15,7 @@ use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
 use metrics::counter;
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Once;
 use std::time::Duration;
-use tracing::warn;
 
 /// How long a request may take in all, once it is here; a person notices more. The actors give
 /// up a little earlier, and their answer is the better one.
@@ -72,7 +71,7 @@ pub async fn deadline(request: Request, next: Next) -> Response {
     match tokio::time::timeout(DEADLINE, next.run(request)).await {
         Ok(response) => response,
         Err(_) => {
-            counter!("ting_http_deadlines_total").increment(1);
+            counter!(metric::DEADLINES).increment(1);
             Failure::from(Refusal::UNAVAILABLE).into_response()
         }
     }
@@ -86,16 +85,14 @@ pub async fn who_asks(State(app): State<App>, mut request: Request, next: Next) 
         None => (IpAddr::V4(Ipv4Addr::UNSPECIFIED), false),
     };
     let client = app.proxies.client(address, request.headers());
-    if client.distrusted {
-        warn_of_distrust();
-    }
+    client.tell_of_distrust();
     let encrypted = tls || client.https;
     if writes(&request)
         && !app
             .origins
             .allows(origin(&request), host(&request), encrypted)
     {
-        counter!("ting_http_foreign_origins_total").increment(1);
+        counter!(metric::FOREIGN_ORIGINS).increment(1);
         return Failure::from(Refusal::FORBIDDEN).into_response();
     }
     request.extensions_mut().insert(client);
@@ -135,16 +132,6 @@ fn host(request: &Request) -> &str {
                 .map(|authority| authority.as_str())
         })
         .unwrap_or_default()
-}
-
-fn warn_of_distrust() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        warn!(
-            "a forwarding header came from an address that is not in http.trusted_proxies and \
-             was not believed"
-        );
-    });
 }
 
 /// What browsers are told of every answer; the web client's own come with its files.

@@ -4,6 +4,7 @@
 //! so an address that was quiet for a minute takes no memory.
 
 use crate::client_address::Client;
+use crate::http::metric;
 use crate::refusal::Refusal;
 use metrics::counter;
 use std::collections::HashMap;
@@ -40,7 +41,7 @@ impl PerAddress {
         // Nothing in there panics while it holds the lock; if it did, the shares are still whole.
         let mut shares = self.shares.lock().unwrap_or_else(|held| held.into_inner());
         shares.take(client.ip, Instant::now()).map_err(|wait| {
-            counter!("ting_http_limited_total").increment(1);
+            counter!(metric::LIMITED).increment(1);
             Refusal::too_many(Some(wait))
         })
     }

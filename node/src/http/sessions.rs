@@ -9,15 +9,18 @@ use crate::client_address::Client;
 use crate::http::auth::{Privileged, SignedIn, clear_cookie, set_cookie, token};
 use crate::http::body::Body;
 use crate::http::error::{Error, Failure};
-use crate::http::{At, Encrypted};
+use crate::http::{At, Encrypted, metric};
 use crate::refusal::Refusal;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse};
 use axum::{Extension, Json};
-use cql::{ClaimedName, NewUser, SessionToken, SignIn, User, UserId, Username};
+use cql::{
+    ClaimedName, NewUser, SessionToken, SignIn, SignInHash, StoreError, User, UserId, Username,
+};
 use metrics::counter;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 use tokio::sync::oneshot;
 use tracing::{Instrument, warn};
 use utoipa::ToSchema;
@@ -75,7 +78,7 @@ pub async fn sign_in(
     let work = async move {
         let outcome = enter(&app, username, password).await;
         if let Err(Ok(unheard)) = told.send(outcome) {
-            give_back(&app, &unheard.sign_in).await;
+            give_back(&app, unheard.sign_in.into());
         }
     };
     tokio::spawn(work.in_current_span());
@@ -104,7 +107,7 @@ async fn enter(
         Some(password) => prove(app, username, password).await,
     };
     let outcome = if entered.is_ok() { "done" } else { "refused" };
-    counter!("ting_sign_ins_total", "outcome" => outcome).increment(1);
+    counter!(metric::SIGN_INS, "outcome" => outcome).increment(1);
     entered
 }
 
@@ -115,17 +118,31 @@ async fn claim(app: &App, username: Username) -> Result<Entered, Failure> {
         username,
         now: app.system.now(),
     };
-    match app.store.claim_name(&new).await? {
-        ClaimedName::Claimed { released } => {
+    match app.store.claim_name(&new).await {
+        Ok(ClaimedName::Claimed { released }) => {
             for released in released {
-                app.system.end_user(released, &new.username).await;
+                if let Err(error) = app.system.end_user(released, &new.username).await {
+                    // Nobody has used it for two weeks, so hardly anything is alive.
+                    warn!(%error, "what is left of a released user was not ended");
+                }
             }
             begin(app, new.id, new.username).await
         }
-        ClaimedName::Exists(user) if user.password_hash.is_some() => {
+        Ok(ClaimedName::Exists(user)) if user.password_hash.is_some() => {
             Err(Refusal::new(403, "password_required").into())
         }
-        ClaimedName::Exists(_) | ClaimedName::Alike => Err(RESERVED.into()),
+        Ok(ClaimedName::Exists(_) | ClaimedName::Alike) => Err(RESERVED.into()),
+        // Nothing was changed.
+        Err(error @ StoreError::Unavailable(_)) => Err(error.into()),
+        Err(error) => {
+            let unheard = Unheard {
+                user: new.id,
+                username: new.username,
+                hash: None,
+            };
+            give_back(app, unheard);
+            Err(error.into())
+        }
     }
 }
 
@@ -162,21 +179,76 @@ async fn begin(app: &App, user: UserId, username: Username) -> Result<Entered, F
         // Deleted in between.
         Ok(false) => Err(Refusal::UNAVAILABLE.into()),
         Err(error) => {
-            give_back(app, &sign_in).await;
+            give_back(app, sign_in.into());
             Err(error.into())
         }
     }
 }
 
-/// A name that was taken for somebody who will never know of it.
-async fn give_back(app: &App, sign_in: &SignIn) {
-    if let Err(error) = end(app, sign_in).await {
-        warn!(%error, "a sign-in that nobody heard of could not be ended");
+/// Pauses before the attempts to give a name back, within the time of a restart of the store.
+const GIVING_BACK: [Duration; 5] = [
+    Duration::ZERO,
+    Duration::from_secs(1),
+    Duration::from_secs(5),
+    Duration::from_secs(20),
+    Duration::from_secs(60),
+];
+
+/// A name or a sign-in of somebody who will never know of it.
+#[derive(Debug)]
+struct Unheard {
+    user: UserId,
+    username: Username,
+    /// None: not even the user may be there.
+    hash: Option<SignInHash>,
+}
+
+impl From<SignIn> for Unheard {
+    fn from(sign_in: SignIn) -> Self {
+        Unheard {
+            user: sign_in.user,
+            username: sign_in.username,
+            hash: Some(sign_in.hash),
+        }
     }
 }
 
+impl Unheard {
+    /// Says whether it is certain that nothing is left.
+    async fn end(&self, app: &App) -> Result<bool, StoreError> {
+        if app.system.take_back(self.user, &self.username).await? {
+            return Ok(true);
+        }
+        // The user has a password, or is not there, or not yet.
+        if let Some(hash) = self.hash {
+            app.system.end_sign_in(hash).await?;
+        }
+        Ok(self.hash.is_some())
+    }
+}
+
+/// Gives back what somebody will never know of, beside the request, whose time may be over.
+fn give_back(app: &App, unheard: Unheard) {
+    let app = app.clone();
+    let work = async move {
+        let mut failed = None;
+        for pause in GIVING_BACK {
+            tokio::time::sleep(pause).await;
+            failed = match unheard.end(&app).await {
+                Ok(true) => return,
+                Ok(false) => None,
+                Err(error) => Some(error),
+            };
+        }
+        if let Some(error) = failed {
+            warn!(%error, "a sign-in that nobody heard of could not be ended");
+        }
+    };
+    tokio::spawn(work.in_current_span());
+}
+
 /// Ends a sign-in, and with it the user who has no password.
-async fn end(app: &App, sign_in: &SignIn) -> Result<(), cql::StoreError> {
+async fn end(app: &App, sign_in: &SignIn) -> Result<(), StoreError> {
     let deleted = app
         .system
         .delete_user(sign_in.user, &sign_in.username)

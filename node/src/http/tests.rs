@@ -6,9 +6,14 @@ use actors::edge::{ConnectionId, Event, Kill, Packet, Room, Sockets};
 use actors::{Limits, Start, System};
 use axum::body::{Body, to_bytes};
 use axum::http::{Method, Response, StatusCode, header};
+use cql::Store;
 use cql::embedded::EmbeddedStore;
+use double::Double;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+mod double;
+mod people;
 
 #[test]
 fn a_trailing_slash_makes_no_difference_to_an_api() {
@@ -71,6 +76,8 @@ impl Sockets for Nobody {
 /// A node without ports.
 struct Node {
     router: Router,
+    system: System,
+    store: Arc<Double>,
     _directory: TempDir,
 }
 
@@ -78,7 +85,10 @@ impl Node {
     async fn start() -> Node {
         let directory = tempfile::tempdir().unwrap();
         let store = EmbeddedStore::open(&directory.path().join("ting.db"), None).unwrap();
-        let store = Arc::new(store);
+        let store = Arc::new(Double {
+            store: Arc::new(store),
+            silent: Default::default(),
+        });
         let start = Start {
             store: store.clone(),
             sockets: Arc::new(Nobody),
@@ -86,9 +96,10 @@ impl Node {
             links: None,
         };
         let secret: Secret = serde_json::from_value(json!("s3cret")).unwrap();
+        let system = System::start(start).await.unwrap();
         let app = App::new(
-            System::start(start).await.unwrap(),
-            store,
+            system.clone(),
+            store.clone(),
             Some(secret),
             Origins::default(),
             Proxies::default(),
@@ -98,6 +109,8 @@ impl Node {
         gateway.open(router(app.unwrap()));
         Node {
             router: gateway.router(),
+            system,
+            store,
             _directory: directory,
         }
     }

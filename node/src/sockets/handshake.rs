@@ -8,7 +8,6 @@
 use super::connection::lock;
 use super::line::Line;
 use super::{Edge, Inner};
-use crate::client_address::Client;
 use crate::listener::{Admitted, Peer};
 use crate::refusal::Refusal;
 use axum::Router;
@@ -23,7 +22,6 @@ use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use hyper::upgrade::OnUpgrade;
 use socketioxide::socket::Sid;
 use std::convert::Infallible;
-use std::sync::Once;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -150,9 +148,7 @@ impl Inner {
             return refused(Refusal::UNAVAILABLE);
         };
         let client = attached.proxies.client(peer.address.ip(), &parts.headers);
-        if client.distrusted {
-            warn_of_distrust(&client);
-        }
+        client.tell_of_distrust();
         let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
         let (origin, tls) = (parts.headers.get(ORIGIN), peer.tls || client.https);
         if !attached.origins.allows(origin, host.unwrap_or(""), tls) {
@@ -283,16 +279,6 @@ fn refused(refusal: Refusal) -> Response {
 fn session_unknown() -> Response {
     let body = serde_json::json!({"code": 1, "message": "Session ID unknown"});
     (StatusCode::BAD_REQUEST, axum::Json(body)).into_response()
-}
-
-fn warn_of_distrust(client: &Client) {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        tracing::warn!(
-            address = %client.ip,
-            "a forwarding header came from an address that is not in http.trusted_proxies"
-        );
-    });
 }
 
 #[cfg(test)]

@@ -64,6 +64,33 @@ impl Queue {
             is_held: false,
         }
     }
+
+    /// Puts an event behind those that wait, in place of an older update of its message that is
+    /// held, which comes back. Says whether somebody has to begin to work.
+    fn take(&mut self, operation: Operation) -> (Option<Operation>, bool) {
+        let superseded = operation.changes().and_then(|id| {
+            let is_newer = |held: &Operation| operation.is_older_than(held);
+            if self.held.get(&id).is_some_and(is_newer) {
+                return None;
+            }
+            self.held.remove(&id)
+        });
+        self.waiting.push_back(operation);
+        (superseded, self.begins())
+    }
+
+    /// Puts the updates that were held behind those that wait. In one step, under one lock: a
+    /// newer update finds its older one held, or ahead of itself, and never behind.
+    fn let_go(&mut self) -> bool {
+        self.is_held = false;
+        let held = self.held.drain().map(|(_, operation)| operation);
+        self.waiting.extend(held);
+        !self.waiting.is_empty() && self.begins()
+    }
+
+    fn begins(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_worked, true)
+    }
 }
 
 impl Operation {
@@ -166,40 +193,24 @@ impl Inbox {
             let wait = after.unwrap_or_default().max(HELD_FOR);
             tokio::spawn(async move {
                 tokio::time::sleep(wait).await;
-                let held: Vec<Operation> = {
-                    let mut queue = lock(&connection.queue);
-                    queue.is_held = false;
-                    queue.held.drain().map(|(_, operation)| operation).collect()
-                };
-                held.into_iter()
-                    .for_each(|operation| inbox.queue(operation));
+                let begins = lock(&connection.queue).let_go();
+                inbox.work_if(begins, connection);
             });
         }
     }
 
-    /// Takes an event in its turn; it stands for the update of its message that is held.
+    /// Takes an event in its turn.
     fn queue(&self, operation: Operation) {
-        let connection = &operation.answer.connection;
-        let superseded = operation.changes().and_then(|id| {
-            let mut queue = lock(&connection.queue);
-            let is_newer = |held: &Operation| operation.is_older_than(held);
-            if queue.held.get(&id).is_some_and(is_newer) {
-                return None;
-            }
-            queue.held.remove(&id)
-        });
+        let connection = operation.answer.connection.clone();
+        let (superseded, begins) = lock(&connection.queue).take(operation);
         if let Some(superseded) = superseded {
             superseded.superseded();
         }
-        self.push(operation);
+        self.work_if(begins, connection);
     }
 
-    fn push(&self, operation: Operation) {
-        let connection = operation.answer.connection.clone();
-        let mut queue = lock(&connection.queue);
-        queue.waiting.push_back(operation);
-        if !std::mem::replace(&mut queue.is_worked, true) {
-            drop(queue);
+    fn work_if(&self, begins: bool, connection: Arc<Connection>) {
+        if begins {
             tokio::spawn(work(self.registry.clone(), connection));
         }
     }

@@ -1,5 +1,6 @@
 //! One span and one measurement for each request, named after its route.
 
+use crate::http::metric;
 use axum::extract::{MatchedPath, Request};
 use axum::http::Method;
 use axum::middleware::Next;
@@ -36,9 +37,9 @@ pub async fn observe(request: Request, next: Next) -> Response {
     let response = next.run(request).instrument(span.clone()).await;
     let status = response.status().as_u16();
     span.record("http.response.status_code", status);
-    histogram!("ting_http_seconds", "route" => route.clone()).record(began.elapsed().as_secs_f64());
+    histogram!(metric::SECONDS, "route" => route.clone()).record(began.elapsed().as_secs_f64());
     counter!(
-        "ting_http_requests_total",
+        metric::REQUESTS,
         "route" => route,
         "method" => method,
         "status" => status.to_string(),

@@ -86,6 +86,14 @@ fn traces_at(collector: &Url) -> String {
     url.into()
 }
 
+/// Spans that the collector did not take.
+const LOST: &str = "ting_spans_lost_total";
+
+/// Says what is counted here.
+pub(super) fn describe() {
+    metrics::describe_counter!(LOST, "Spans that the collector did not take");
+}
+
 /// Notices when the collector goes and comes.
 #[derive(Debug)]
 struct Watched<E> {
@@ -101,7 +109,7 @@ impl<E: opentelemetry_sdk::trace::SpanExporter> opentelemetry_sdk::trace::SpanEx
         let sent = self.exporter.export(batch).await;
         let away = sent.is_err();
         if away {
-            counter!("ting_spans_lost_total").increment(spans);
+            counter!(LOST).increment(spans);
         }
         match (self.away.swap(away, Ordering::Relaxed), away) {
             (false, true) => warn!("the collector of traces does not answer"),

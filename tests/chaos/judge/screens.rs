@@ -181,7 +181,9 @@ impl<'a> Screens<'a> {
                     let said = format!("{id} was sent and is typed again: {said:?}");
                     add(Invariant::Resurrected, Some(id), None, said);
                 }
-                if let Some(since) = self.abandoned.get(&id) {
+                // What is told while a connection is made is noted when that is done.
+                let over = self.abandoned.get(&id).filter(|since| *at >= **since);
+                if let Some(since) = over {
                     if screen.gone.contains(&id) {
                         let said = format!("{id} was taken away and is back: {said:?}");
                         add(Invariant::Resurrected, Some(id), None, said);

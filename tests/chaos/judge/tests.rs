@@ -211,6 +211,22 @@ fn what_is_on_its_way_when_a_history_has_it_is_no_second_life() {
 }
 
 #[test]
+fn what_was_told_before_the_end_and_noted_after_it_is_no_second_life() {
+    let (mut log, histories) = clean(12);
+    // It was lost and brought back before, while it was typed.
+    happens(&mut log, 17, ADA, What::Gone { id: 22 });
+    let shown = |what: &What| matches!(what, What::Ghost { id: 22, .. });
+    let mut told = log.events[first(&log, ADA, shown)].clone();
+    told.at = seconds(20);
+    let gone = first(&log, ADA, |what| *what == What::Gone { id: 22 });
+    let last = log.events[gone..]
+        .iter()
+        .rposition(|event| event.who == Some(ADA) && event.what == What::Gone { id: 22 });
+    log.events.insert(gone + last.unwrap(), told);
+    assert_eq!(violations(&log, &histories), []);
+}
+
+#[test]
 fn what_comes_late_is_excused_by_a_fault_alone() {
     let late = || {
         let mut story = clean(12);

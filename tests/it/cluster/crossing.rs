@@ -3,7 +3,7 @@
 use super::{channel, channel_of, full, insists, on, rounds};
 use reqwest::Method;
 use serde_json::{Value, json};
-use tests::{Cluster, Ghost, Login, Person, Room, Ting, cluster::has_database, names};
+use tests::{Cluster, Ghost, Login, Person, Room, Settings, Ting, cluster::has_database, names};
 
 #[tokio::test]
 async fn a_private_crosses_three_nodes_and_nobody_else_sees_it() {
@@ -236,4 +236,48 @@ async fn who_takes_a_released_name_has_nothing_of_the_open_ghost_under_it() {
     }
     assert_eq!(bob.reads("").await.len(), 0);
     other.never_saw(&private);
+}
+
+#[tokio::test]
+async fn who_reads_or_types_by_another_node_is_in_that_channel_here() {
+    if !has_database() {
+        return;
+    }
+    let cluster = Cluster::of(3).await;
+    let (read, typed) = (channel(&cluster).await, channel(&cluster).await);
+    let seed = on(&cluster, 1, "ting", "seed", &Login::seed()).await;
+    let third = cluster.node(2);
+    let history = tests::Target::channel(&read);
+    third.history(&seed.auth, &history, "").await;
+    let body = json!({ "type": "channel", "target": typed, "text": "by the third" });
+    let begun = third.post("/api/v1/message").cookie(&seed.auth);
+    begun.json(&body).await.is(200);
+    for channel in [&read, &typed] {
+        let bob = on(&cluster, 0, channel, "bob", &full(channel)).await;
+        let ghost = bob.types("heard here").await;
+        seed.sees(&ghost, "heard here").await;
+    }
+}
+
+#[tokio::test]
+async fn the_send_limit_is_each_nodes_own() {
+    if !has_database() {
+        return;
+    }
+    let settings = Settings::default()
+        .set("limits.sends_per_second", "1")
+        .set("limits.sends_burst", "3");
+    let cluster = Cluster::with(2, settings).await;
+    let (_, auth) = cluster.node(0).signs_in("ada").await;
+    let body = json!({ "type": "channel", "target": "ting", "text": "again", "typing": false });
+    let nodes = [cluster.node(0), cluster.node(1)];
+    let says = |place: usize| {
+        let ask = nodes[place].post("/api/v1/message").bearer(&auth);
+        let ask = ask.json(&body);
+        async move { ask.await }
+    };
+    let answers = futures::future::join_all((0..30).map(|_| says(0))).await;
+    let refused = answers.iter().filter(|answer| answer.status == 429);
+    assert!(refused.count() > 0, "30 sends at once are too many");
+    says(1).await.is(200);
 }
