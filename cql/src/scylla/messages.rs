@@ -8,6 +8,9 @@
 //! - an end covers them all: it also goes above the high water of every slot, which no member's
 //!   clock passes, so not even an owner that is still under way with a fast clock brings back
 //!   what the next one has ended.
+//!
+//! A send takes its timestamp before it waits for anything: an owner that is paused anywhere on
+//! its way, and wakes when another has the conversation, covers nothing that was done meanwhile.
 
 use super::buckets::Buckets;
 use super::inbox::Inboxes;
@@ -119,11 +122,12 @@ impl Messages {
         recipient: Option<&Username>,
         inboxes: &Inboxes,
     ) -> Result<Append, StoreError> {
+        let begun = self.link.clock.above(0);
         let (id, conversation) = (message.id, &message.conversation);
         let _alone = self.link.alone(&id).await;
         let plan = self.buckets.plan(conversation).await?;
         let bucket = plan.of(id);
-        let mut written = 0;
+        let mut timestamp = begun;
         // Without an index row there is no message, so a first send reads no more than this.
         if let Some(indexed) = self.indexed(id).await? {
             if indexed.ended {
@@ -137,9 +141,8 @@ impl Messages {
                 inboxes.note(&stored.message, recipient).await?;
                 return Ok(Append::Kept);
             }
-            written = indexed.written;
+            timestamp = begun.max(indexed.written.saturating_add(1));
         }
-        let timestamp = self.link.clock.above(written);
         let values = (id.as_i64(), conversation.key(), self.ttl_seconds, timestamp);
         self.link.write(&self.index_write, values).await?;
         self.write_row(message, bucket, self.ttl_seconds, timestamp)

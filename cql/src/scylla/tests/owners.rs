@@ -1,5 +1,7 @@
 //! Two nodes that take a conversation over from one another, with old copies and wrong clocks.
 
+use super::faults::behind;
+use super::proxy::{Fault, LATE};
 use super::{message, store, store_ahead, unique};
 use crate::{Append, ChannelName, Conversation, MessageId, Page, Placed, Range, Store, StoreError};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -76,6 +78,41 @@ async fn a_send_that_arrives_late_does_not_cover_the_one_that_followed_it() {
     assert_eq!(next.append(&second, None).await, Ok(Append::Kept));
     fast.messages.arrive_late(&first, timestamp).await;
     assert_eq!(texts(&next, &channel).await, ["second, acknowledged"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_that_was_paused_on_its_way_covers_nothing_that_was_done_meanwhile() {
+    let Some((paused, next, proxy)) = behind().await else {
+        return;
+    };
+    let paused = std::sync::Arc::new(paused);
+    let channel = channel();
+    let now = next.now().await.unwrap();
+    for (n, ends) in [(0, false), (1, true)] {
+        let id = MessageId(MessageId::at(now).0 + n);
+        let first = message(id, &channel, "decided before the pause");
+        // The answer to its first question, which is whether the index knows the id.
+        proxy.set(&id.as_i64().to_be_bytes(), 0, Fault::DelayAnswer);
+        let (store, said) = (paused.clone(), first.clone());
+        let asleep = tokio::spawn(async move { store.append(&said, None).await });
+        // Longer than the clocks of the two differ, and before the answer comes.
+        tokio::time::sleep(LATE / 4).await;
+        assert!(proxy.sprung());
+        let second = message(id, &channel, "acknowledged meanwhile");
+        assert_eq!(next.append(&second, None).await, Ok(Append::Kept));
+        if ends {
+            assert_eq!(next.end_message(&channel, id, now).await, Ok(true));
+        }
+        // What it is told is nobody's concern any more.
+        let _ = asleep.await.unwrap();
+        let placed = next.placed(id).await.unwrap();
+        if ends {
+            assert!(matches!(placed, Placed::Ended(_)), "{placed:?}");
+        } else {
+            assert_eq!(placed, Placed::Message(Box::new(second)));
+        }
+        assert_eq!(texts(&next, &channel).await, ["acknowledged meanwhile"]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
