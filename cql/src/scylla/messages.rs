@@ -199,31 +199,49 @@ impl Messages {
         }))
     }
 
+    /// Ends an id, to the end: whoever asked may stop waiting between the mark and the row, and
+    /// then nobody would delete the row. To ask again deletes what an end that failed has left.
     pub(super) async fn end(
+        self: &Arc<Self>,
+        conversation: &Conversation,
+        id: MessageId,
+    ) -> Result<bool, StoreError> {
+        let (messages, conversation) = (Arc::clone(self), conversation.clone());
+        let ended = tokio::spawn(async move { messages.carry_out_end(&conversation, id).await });
+        ended
+            .await
+            .unwrap_or_else(|error| Err(StoreError::Unknown(error.to_string())))
+    }
+
+    async fn carry_out_end(
         &self,
         conversation: &Conversation,
         id: MessageId,
     ) -> Result<bool, StoreError> {
         let _alone = self.link.alone(&id).await;
+        let bucket = self.buckets.plan(conversation).await?.of(id);
         let (indexed, stored, high_water) = tokio::try_join!(
             self.indexed(id),
             self.stored(conversation, id),
             self.slots.high_water(),
         )?;
-        if let Some(indexed) = &indexed {
-            // Ended already; or nothing of this conversation's stands there, and the other's stays.
-            if stored.is_none() && (indexed.ended || indexed.conversation != *conversation) {
-                return Ok(false);
-            }
+        let elsewhere = |indexed: &Indexed| indexed.conversation != *conversation;
+        if stored.is_none() && indexed.as_ref().is_some_and(elsewhere) {
+            // Nothing of this conversation's stands there, and the other's stays.
+            return Ok(false);
         }
+        let is_marked = indexed.as_ref().is_some_and(|indexed| indexed.ended);
         let written = indexed
             .map_or(0, |indexed| indexed.written)
             .max(stored.as_ref().map_or(0, |stored| stored.written))
             .max(high_water.saturating_mul(1_000));
         let timestamp = self.link.clock.above(written);
-        let values = (id.as_i64(), conversation.key(), ENDED_SECONDS, timestamp);
-        self.link.write(&self.index_end, values).await?;
-        let bucket = self.buckets.plan(conversation).await?.of(id);
+        if !is_marked {
+            let values = (id.as_i64(), conversation.key(), ENDED_SECONDS, timestamp);
+            self.link.write(&self.index_end, values).await?;
+        }
+        // Though none was read: a send whose outcome nobody knows may have left one on a replica
+        // that was not asked.
         let values = (timestamp, conversation.key(), bucket, id.as_i64());
         let deleted = self.link.write(&self.delete, values).await;
         // The mark is there already, so nobody can say that nothing was changed.

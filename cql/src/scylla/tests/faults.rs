@@ -2,7 +2,7 @@
 //! so these tests run on one node alone. Changes
 //! of the members' view are the store's only batches.
 
-use super::proxy::{Fault, Proxy, Wire};
+use super::proxy::{Fault, LATE, Proxy, Wire};
 use super::{message, server, store, unique};
 use crate::scylla::CqlStore;
 use crate::{
@@ -109,6 +109,54 @@ async fn an_index_row_without_its_message_is_nothing() {
         let placed = direct.placed(said.id).await;
         assert_eq!(placed, Ok(crate::Placed::Nothing), "{fault:?}");
         assert_eq!(count(&direct, &channel).await, 0, "{fault:?}");
+    }
+}
+
+/// How many requests of an end hold its id before the mark: what is read of the index, and of the
+/// row.
+const BEFORE_MARK: usize = 2;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_that_came_as_far_as_its_mark_is_ended_by_the_next_one() {
+    let Some((store, direct, proxy)) = behind().await else {
+        return;
+    };
+    let name = ChannelName::parse(&unique("end")).unwrap();
+    let channel = Conversation::Channel(name);
+    let said = message(MessageId(fresh_id()), &channel, "half ended");
+    assert_eq!(store.append(&said, None).await, Ok(Append::Kept));
+    let marker = said.id.as_i64().to_be_bytes();
+    proxy.set(&marker, BEFORE_MARK + 1, Fault::LoseRequest);
+    is_unknown(store.end_message(&channel, said.id, 0).await);
+    assert!(proxy.sprung());
+    let placed = direct.placed(said.id).await.unwrap();
+    assert!(matches!(placed, crate::Placed::Ended(_)), "{placed:?}");
+    assert_eq!(count(&direct, &channel).await, 1);
+
+    assert_eq!(direct.end_message(&channel, said.id, 0).await, Ok(true));
+    assert_eq!(count(&direct, &channel).await, 0);
+    assert_eq!(direct.end_message(&channel, said.id, 0).await, Ok(false));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_that_nobody_waits_for_any_more_comes_to_its_end() {
+    let Some((store, direct, proxy)) = behind().await else {
+        return;
+    };
+    let name = ChannelName::parse(&unique("end")).unwrap();
+    let channel = Conversation::Channel(name);
+    let said = message(MessageId(fresh_id()), &channel, "ended by nobody");
+    assert_eq!(store.append(&said, None).await, Ok(Append::Kept));
+    let marker = said.id.as_i64().to_be_bytes();
+    // The mark is there, and whoever ends it has not heard so when the asker goes away.
+    proxy.set(&marker, BEFORE_MARK, Fault::DelayAnswer);
+    let end = store.end_message(&channel, said.id, 0);
+    assert!(tokio::time::timeout(LATE / 2, end).await.is_err());
+    assert!(proxy.sprung());
+    let begun = Instant::now();
+    while count(&direct, &channel).await > 0 {
+        assert!(begun.elapsed() < Duration::from_secs(10), "the row stays");
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
