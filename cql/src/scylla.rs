@@ -203,10 +203,7 @@ impl Store for CqlStore {
                 return Ok(false);
             };
             self.forget(&user).await;
-            if let Err(error) = self.names.free(&user).await {
-                // Whoever wants it next takes it over from nobody.
-                tracing::info!(store.operation = "free_name", error = %error, "a name stays taken");
-            }
+            self.names.free(&user).await;
             Ok(true)
         })
         .await

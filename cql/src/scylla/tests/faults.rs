@@ -7,7 +7,7 @@ use super::{message, server, store, unique};
 use crate::scylla::CqlStore;
 use crate::{
     Append, ChannelName, ClaimedName, Conversation, KeyClaim, Members, MessageId, NewUser, Range,
-    Store, StoreError, Swapped, UserId, Username,
+    Store, StoreError, Swapped, User, UserId, Username,
 };
 use std::time::{Duration, Instant};
 
@@ -202,6 +202,43 @@ async fn a_compare_and_set_that_came_through_unseen_is_seen_in_the_end() {
             assert_eq!(named.map(|user| user.id), Some(wish.id));
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_stands_though_the_rows_of_who_was_before_can_not_be_freed() {
+    let Some((store, direct, proxy)) = behind().await else {
+        return;
+    };
+    let now = store.now().await.unwrap();
+    let number = format!("{:012}", rand::random_range(0..1_000_000_000_000u64));
+    let wish = |letter: &str, now| NewUser {
+        id: UserId(fresh_id()),
+        username: Username::parse(&format!("{letter}{number}")).unwrap(),
+        now,
+    };
+    // A large eta looks like the one, a small one like the other.
+    let long_ago = now - User::RELEASED_AFTER - 1;
+    let [one, other] = ["H", "n"].map(|letter| wish(letter, long_ago));
+    for old in [&one, &other] {
+        let claimed = store.claim_name(old).await;
+        assert_eq!(claimed, Ok(ClaimedName::Claimed { released: vec![] }));
+    }
+    let next = wish("η", now);
+    // Who was before is looked at, released and taken over from; then what is left is freed.
+    proxy.set(&one.id.as_i64().to_be_bytes(), 3, Fault::Refuse);
+    let claimed = store.claim_name(&next).await;
+    assert!(proxy.sprung());
+    match claimed {
+        Ok(ClaimedName::Claimed { mut released }) => {
+            released.sort();
+            let mut both = [one.id, other.id];
+            both.sort();
+            assert_eq!(released, both);
+        }
+        other => panic!("{other:?}"),
+    }
+    let named = direct.user_named(&next.username).await.unwrap();
+    assert_eq!(named.map(|user| user.id), Some(next.id));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,6 +17,8 @@ pub(super) enum Fault {
     LoseAnswer,
     /// It is carried out, and answered [`LATE`]; so is what was asked after it.
     DelayAnswer,
+    /// It is carried out, and answered as if too few replicas were there.
+    Refuse,
     /// It is carried out, and the connection ends before the answer.
     Cut,
 }
@@ -163,7 +165,7 @@ async fn requests(
         let _ = wire.wait_for(|wire| *wire != Wire::Hung).await;
         match spring(&trap, &frame) {
             Some(Fault::LoseRequest) => continue,
-            Some(fault @ (Fault::LoseAnswer | Fault::DelayAnswer)) => {
+            Some(fault @ (Fault::LoseAnswer | Fault::DelayAnswer | Fault::Refuse)) => {
                 marked.lock().unwrap().push(([frame[2], frame[3]], fault));
             }
             Some(Fault::Cut) => {
@@ -205,7 +207,7 @@ async fn answers(
     marked: Marked,
     mut wire: watch::Receiver<Wire>,
 ) {
-    while let Some(frame) = frame(&mut from).await {
+    while let Some(mut frame) = frame(&mut from).await {
         // Ends with the test, too.
         let _ = wire.wait_for(|wire| *wire != Wire::Hung).await;
         let stream = [frame[2], frame[3]];
@@ -217,10 +219,27 @@ async fn answers(
         match fault {
             Some(Fault::LoseAnswer) => continue,
             Some(Fault::DelayAnswer) => tokio::time::sleep(LATE).await,
+            Some(Fault::Refuse) => frame = refusal(&frame),
             _ => {}
         }
         if to.write_all(&frame).await.is_err() {
             return;
         }
     }
+}
+
+/// The answer `UNAVAILABLE` instead of that one: one replica of the two that make a quorum is there.
+fn refusal(answer: &[u8]) -> Vec<u8> {
+    const ERROR: u8 = 0x00;
+    let why = b"too few replicas";
+    let mut body = 0x1000_u32.to_be_bytes().to_vec();
+    body.extend(u16::try_from(why.len()).unwrap().to_be_bytes());
+    body.extend(why);
+    body.extend(6_u16.to_be_bytes());
+    body.extend(2_u32.to_be_bytes());
+    body.extend(1_u32.to_be_bytes());
+    let mut frame = vec![answer[0], 0, answer[2], answer[3], ERROR];
+    frame.extend(u32::try_from(body.len()).unwrap().to_be_bytes());
+    frame.extend(body);
+    frame
 }
