@@ -206,6 +206,14 @@ impl Buckets {
 }
 
 #[cfg(test)]
+impl Plan {
+    /// Of buckets besides the one that a conversation begins with; newest first.
+    pub(super) fn of_buckets(opened: impl IntoIterator<Item = i64>) -> Self {
+        Plan(opened.into_iter().chain([0]).collect())
+    }
+}
+
+#[cfg(test)]
 impl Buckets {
     /// Smaller ones, so that a test fills them.
     pub(super) fn of_rows(&self, rows: u64) {

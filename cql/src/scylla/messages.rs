@@ -254,13 +254,14 @@ impl Messages {
         conversation: &Conversation,
         range: Range,
     ) -> Result<Page, StoreError> {
-        let after = range.after.map_or(-1, MessageId::as_i64);
+        let lowest = self.below_kept(range.after);
+        let after = lowest.map_or(-1, MessageId::as_i64);
         let before = range.before.map_or(i64::MAX, MessageId::as_i64);
         // One more than wanted tells whether there are more.
         let wanted = range.limit.saturating_add(1);
         let plan = self.buckets.plan(conversation).await?;
         let mut messages = Vec::new();
-        for bucket in plan.between(range.after, range.before) {
+        for bucket in plan.between(lowest, range.before) {
             let missing = i32::try_from(wanted - messages.len()).unwrap_or(i32::MAX);
             let values = (conversation.key(), bucket, after, before, missing);
             let rows: Vec<(i64, Option<i64>, String, String, Millis, Millis)> =
@@ -293,6 +294,7 @@ impl Messages {
         const ROWS_MAX: i32 = 2_000;
         const TYPED_MAX: Millis = 16 * 60_000;
         let low = MessageId::at(since.saturating_sub(TYPED_MAX));
+        let low = self.below_kept(Some(low)).unwrap_or(low);
         let plan = self.buckets.plan(conversation).await?;
         let mut count = 0;
         for bucket in plan.between(Some(low), None) {
@@ -306,6 +308,16 @@ impl Messages {
             }
         }
         Ok(count)
+    }
+
+    /// The higher of a bound and the highest id that the retention has ended: nothing above the
+    /// latter is missed, and what lies below are buckets full of what was dropped.
+    fn below_kept(&self, after: Option<MessageId>) -> Option<MessageId> {
+        let Some(retention) = self.retention else {
+            return after;
+        };
+        let now = self.link.clock.above(0) / 1_000;
+        after.max(Some(highest_ended(now, retention)))
     }
 
     async fn write_row(
@@ -388,6 +400,14 @@ impl Messages {
     }
 }
 
+/// The highest id that is kept no longer: as in [`Lifetimes`](crate::copy::Lifetimes), a message
+/// lasts from when its place was taken.
+fn highest_ended(now: Millis, retention: Duration) -> MessageId {
+    let retention = Millis::try_from(retention.as_millis()).unwrap_or(Millis::MAX);
+    let lowest_kept = MessageId::at(now.saturating_sub(retention));
+    MessageId(lowest_kept.0.saturating_sub(1))
+}
+
 fn parse(
     conversation: &Conversation,
     id: MessageId,
@@ -403,4 +423,43 @@ fn parse(
         datetime_start,
         datetime_sent,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::buckets::Plan;
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3_600);
+    const MILLIS: Millis = 3_600_000;
+
+    #[test]
+    fn buckets_whose_messages_have_all_ended_are_not_walked() {
+        let now = crate::EPOCH + 10 * MILLIS;
+        let at = |hours: Millis| MessageId::at(crate::EPOCH + hours * MILLIS);
+        let plan = Plan::of_buckets([at(9), at(8), at(5), at(2)].map(MessageId::as_i64));
+        let walked = |hours| {
+            let ended = highest_ended(now, HOUR * hours);
+            plan.between(Some(ended), None).collect::<Vec<_>>()
+        };
+        let from = |hours: &[Millis]| {
+            let ids = hours.iter().map(|hours| at(*hours).as_i64());
+            ids.collect::<Vec<_>>()
+        };
+        assert_eq!(walked(1), from(&[9]));
+        assert_eq!(walked(2), from(&[9, 8]));
+        // Begun at hour 5, it holds what was said at hour 7.
+        assert_eq!(walked(3), from(&[9, 8, 5]));
+        assert_eq!(walked(100).len(), 5);
+    }
+
+    #[test]
+    fn what_is_kept_to_the_millisecond_is_shown() {
+        let now = crate::EPOCH + 10 * MILLIS;
+        let ended = highest_ended(now, HOUR);
+        assert!(MessageId::at(now - MILLIS) > ended);
+        assert!(MessageId::at(now - MILLIS - 1) <= ended);
+        // Nothing has ended before time began.
+        assert_eq!(highest_ended(now, HOUR * 1_000_000), MessageId(0));
+    }
 }
