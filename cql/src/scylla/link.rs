@@ -1,8 +1,9 @@
-//! The way to the database: four kinds of statements, and what their failures mean.
+//! The way to the database: five kinds of statements, and what their failures mean.
 //!
 //! | kind | consistency | repeated by the driver |
 //! |---|---|---|
 //! | read | LOCAL_QUORUM | yes |
+//! | patient read | LOCAL_QUORUM | yes, but never asked of two at once |
 //! | serial read | LOCAL_SERIAL: sees every lightweight transaction that came through | yes |
 //! | write | LOCAL_QUORUM, with the timestamp bound | yes: once more is the same |
 //! | compare-and-set | LOCAL_SERIAL, then LOCAL_QUORUM | never: once more is another one |
@@ -42,6 +43,9 @@ const TIMEOUT: Duration = Duration::from_millis(1_200);
 /// into [`TIMEOUT`].
 const SECOND_OPINION: Duration = Duration::from_millis(300);
 
+/// How long a page may take of a read that nobody waits for.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// How many things one node changes at a time by compare-and-set: enough that two which have
 /// nothing to do with each other seldom wait for one another.
 const TURNS: usize = 1_024;
@@ -53,6 +57,7 @@ pub(super) struct Link {
     pub(super) clock: Clock,
     turns: Box<[Mutex<()>]>,
     plain: ExecutionProfileHandle,
+    patient: ExecutionProfileHandle,
     compare: ExecutionProfileHandle,
 }
 
@@ -95,6 +100,7 @@ impl Link {
             .serial_consistency(Some(SerialConsistency::LocalSerial))
             .request_timeout(Some(TIMEOUT))
             .load_balancing_policy(balancing);
+        let patient = profile.clone().request_timeout(Some(PATIENCE));
         let plain = profile.clone().speculative_execution_policy(Some(Arc::new(
             SimpleSpeculativeExecutionPolicy {
                 max_retry_count: 2,
@@ -107,6 +113,7 @@ impl Link {
             clock,
             turns: std::iter::repeat_with(Mutex::default).take(TURNS).collect(),
             plain: plain.build().into_handle(),
+            patient: patient.build().into_handle(),
             compare: compare.build().into_handle(),
         }
     }
@@ -117,6 +124,17 @@ impl Link {
         let mut statement = self.session.prepare(cql).await?;
         statement.set_execution_profile_handle(Some(self.plain.clone()));
         statement.set_is_idempotent(true);
+        Ok(statement)
+    }
+
+    /// A read of very many rows, that nobody waits for: it has its time, and no second node is
+    /// made to read as much meanwhile.
+    pub(super) async fn prepare_patient_read(
+        &self,
+        cql: &str,
+    ) -> Result<PreparedStatement, PrepareError> {
+        let mut statement = self.prepare_read(cql).await?;
+        statement.set_execution_profile_handle(Some(self.patient.clone()));
         Ok(statement)
     }
 

@@ -161,6 +161,34 @@ async fn an_end_that_nobody_waits_for_any_more_comes_to_its_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_that_can_not_be_counted_is_followed_by_another_all_the_same() {
+    let Some((store, direct, proxy)) = behind().await else {
+        return;
+    };
+    let name = ChannelName::parse(&unique("count")).unwrap();
+    let channel = Conversation::Channel(name);
+    let buckets = store.messages.buckets();
+    buckets.of_rows(5);
+    // The list of buckets, the index, the message, and then the count.
+    proxy.set(channel.key().as_bytes(), 3, Fault::LoseRequest);
+    let now = direct.now().await.unwrap();
+    let begun = Instant::now();
+    // Long before the count is given up, and no message waits for it.
+    for n in 0.. {
+        let sent = Instant::now();
+        let said = message(MessageId(MessageId::at(now).0 + n), &channel, "more");
+        assert_eq!(store.append(&said, None).await, Ok(Append::Kept));
+        assert!(sent.elapsed() < Duration::from_secs(1));
+        let plan = direct.messages.buckets().read(&channel).await.unwrap();
+        if plan.of(MessageId(u64::MAX >> 11)) != 0 {
+            break;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(20), "none is opened");
+    }
+    assert!(proxy.sprung());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_compare_and_set_that_came_through_unseen_is_seen_in_the_end() {
     let Some((store, direct, proxy)) = behind().await else {
         return;
