@@ -20,6 +20,7 @@ pub(super) fn settings(nodes: &str) -> CqlSettings {
     CqlSettings {
         nodes: nodes.split(',').map(str::to_owned).collect(),
         datacenter: "dc1".to_owned(),
+        rack: None,
         keyspace: "ting".to_owned(),
         replication: 1,
         tablets: None,
@@ -27,6 +28,7 @@ pub(super) fn settings(nodes: &str) -> CqlSettings {
         password: None,
         tls_ca: None,
         retention: None,
+        migrate: true,
     }
 }
 
