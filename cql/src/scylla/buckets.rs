@@ -14,7 +14,7 @@ use scylla::statement::prepared::PreparedStatement;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
 /// Rows after which the next bucket is opened: some 10 MB, well below what a partition may weigh.
@@ -23,6 +23,9 @@ pub(super) const ROWS: u64 = 50_000;
 const LEAD: Millis = 120_000;
 /// How old a copy may be: half of [`LEAD`], the rest is for the read that made it.
 const COPY_LIFETIME: Duration = Duration::from_secs(60);
+/// How old what is known of the ids given may be when a bucket is opened by it: with a copy as old,
+/// it makes up [`LEAD`].
+const HIGH_WATER_LIFETIME: Duration = Duration::from_secs(60);
 /// How long a count is trusted, while other nodes may have written there too.
 const COUNT_LIFETIME: Duration = Duration::from_secs(3_600);
 /// Buckets that are counted at a time: each count reads a whole one, and after a start all are due.
@@ -227,12 +230,28 @@ impl Buckets {
     ) -> Result<(), StoreError> {
         let plan = self.read(conversation).await?;
         if plan.0.first() == Some(&bucket) {
+            let asked = Instant::now();
             let now = self.link.clock.above(0) / 1_000;
             let given = self.slots.high_water().await?.max(now);
-            self.open(conversation, MessageId::at(given + LEAD)).await?;
+            self.open_above(conversation, given, asked).await?;
         }
         self.plans.invalidate(conversation).await;
         Ok(())
+    }
+
+    /// Opens a bucket above the ids that were given when that was asked; not if this process was
+    /// paused since.
+    pub(super) async fn open_above(
+        &self,
+        conversation: &Conversation,
+        given: Millis,
+        asked: Instant,
+    ) -> Result<(), StoreError> {
+        if asked.elapsed() > HIGH_WATER_LIFETIME {
+            let why = "which ids are given was asked too long ago to open a bucket above them";
+            return Err(StoreError::Unavailable(why.to_owned()));
+        }
+        self.open(conversation, MessageId::at(given + LEAD)).await
     }
 }
 

@@ -5,6 +5,7 @@ use super::proxy::{Fault, LATE};
 use super::{message, store, store_ahead, unique};
 use crate::{Append, ChannelName, Conversation, MessageId, Page, Placed, Range, Store, StoreError};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 const ALL: Range = Range {
     before: None,
@@ -180,7 +181,7 @@ async fn a_full_bucket_is_followed_by_one_above_every_id_given() {
     store.messages.buckets().of_rows(20);
     let last = AtomicU64::new(0);
     // Filled until the next one is seen; it is opened while nobody waits for it.
-    let plan = tokio::time::timeout(std::time::Duration::from_secs(30), async {
+    let plan = tokio::time::timeout(Duration::from_secs(30), async {
         loop {
             let n = last.fetch_add(1, Ordering::Relaxed);
             let id = MessageId(MessageId::at(now).0 + n);
@@ -199,6 +200,25 @@ async fn a_full_bucket_is_followed_by_one_above_every_id_given() {
     let rows = last.load(Ordering::Relaxed);
     assert!(rows >= 20, "opened after {rows}");
     assert_eq!(texts(&store, &channel).await.len() as u64, rows);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_bucket_is_opened_by_what_was_known_before_a_pause() {
+    let Some(store) = store().await else { return };
+    let channel = channel();
+    let now = store.now().await.unwrap();
+    let buckets = store.messages.buckets();
+    let before = Instant::now().checked_sub(Duration::from_secs(61)).unwrap();
+    let refused = buckets.open_above(&channel, now, before).await;
+    assert!(
+        matches!(refused, Err(StoreError::Unavailable(_))),
+        "{refused:?}"
+    );
+    let highest = MessageId(u64::MAX >> 11);
+    assert_eq!(buckets.read(&channel).await.unwrap().of(highest), 0);
+    let opened = buckets.open_above(&channel, now, Instant::now()).await;
+    assert_eq!(opened, Ok(()));
+    assert_ne!(buckets.read(&channel).await.unwrap().of(highest), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
