@@ -9,9 +9,9 @@ mod rows;
 
 use super::CqlStore;
 use super::link::Link;
-use crate::StoreError;
 use crate::copy::{Lifetimes, Row, Table};
 use crate::embedded::Source;
+use crate::{Millis, StoreError};
 use futures::{StreamExt, TryStreamExt, stream};
 use rows::Writer;
 use scylla::errors::PrepareError;
@@ -27,6 +27,9 @@ const AT_ONCE: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long to wait before that.
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// How long the count of one table may take, in milliseconds: what ends within is left out of both.
+const COUNTING: Millis = 600_000;
 
 /// LOCAL_QUORUM, after the rows it counts.
 const CAME_TO: &str =
@@ -101,8 +104,10 @@ impl CqlStore {
         let copy = Copy::prepare(self, source).await?;
         copy.run(told).await?;
         let mut counted = Vec::new();
-        let life = self.lifetimes().await?;
         for table in Table::ALL {
+            // The database drops rows while they are counted, the file does not.
+            let mut life = self.lifetimes().await?;
+            life.now += COUNTING;
             counted.push(Counted {
                 table,
                 there: copy.count_there(table, life).await?,
