@@ -114,7 +114,7 @@ impl CqlStore {
             sign_ins: SignIns::prepare(&link).await?,
             channels: Channels::prepare(&link).await?,
             messages: Arc::new(Messages::prepare(&link, &slots, settings.retention).await?),
-            inboxes: Inboxes::prepare(&link).await?,
+            inboxes: Inboxes::prepare(&link, settings.retention).await?,
             keys: Keys::prepare(&link).await?,
             members: MembersTable::prepare(&link).await?,
             slots,
@@ -123,10 +123,13 @@ impl CqlStore {
     }
 
     /// Clears up after somebody who is gone. Nothing depends on it: what is left counts for
-    /// nothing without the person.
+    /// nothing without the person. Keys are not found by their person, and end within a day.
     async fn forget(&self, user: &User) {
         if let Err(error) = self.sign_ins.end_all_of(user.id).await {
             tracing::info!(store.operation = "forget_user", error = %error, "sign-ins stay listed");
+        }
+        if let Err(error) = self.inboxes.forget(user.id).await {
+            tracing::info!(store.operation = "forget_user", error = %error, "a list of privates stays");
         }
     }
 }

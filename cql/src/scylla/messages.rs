@@ -95,9 +95,6 @@ impl Messages {
         slots: &Arc<Slots>,
         retention: Option<Duration>,
     ) -> Result<Self, PrepareError> {
-        // The database takes at most 20 years, and 0 for ever.
-        let years_20 = 20 * 365 * 24 * 3_600;
-        let seconds = retention.map_or(0, |retention| retention.as_secs().clamp(1, years_20));
         Ok(Messages {
             index: link.prepare_read(INDEX).await?,
             index_write: link.prepare_write(INDEX_WRITE).await?,
@@ -108,8 +105,7 @@ impl Messages {
             history: link.prepare_read(HISTORY).await?,
             sent: link.prepare_read(SENT).await?,
             retention,
-            // Below 2^31, see above.
-            ttl_seconds: i32::try_from(seconds).unwrap_or(i32::MAX),
+            ttl_seconds: ttl_seconds(retention),
             buckets: Arc::new(Buckets::prepare(link, slots).await?),
             slots: slots.clone(),
             link: link.clone(),
@@ -398,6 +394,15 @@ impl Messages {
             .await
             .unwrap();
     }
+}
+
+/// The time to live of what is kept as long as messages are.
+pub(super) fn ttl_seconds(retention: Option<Duration>) -> i32 {
+    // The database takes at most 20 years, and 0 for ever.
+    let years_20 = 20 * 365 * 24 * 3_600;
+    let seconds = retention.map_or(0, |retention| retention.as_secs().clamp(1, years_20));
+    // Below 2^31, see above.
+    i32::try_from(seconds).unwrap_or(i32::MAX)
 }
 
 /// The highest id that is kept no longer: as in [`Lifetimes`](crate::copy::Lifetimes), a message

@@ -9,6 +9,7 @@ mod faults;
 mod owners;
 mod proxy;
 mod races;
+mod retention;
 mod sizes;
 
 use super::{CqlSettings, CqlStore, Millis, open};

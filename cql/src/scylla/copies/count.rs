@@ -30,6 +30,7 @@ fn ends(table: Table, number: i64, life: Lifetimes) -> Option<Millis> {
         Table::SignIns => Some(number + SignIn::LIFETIME),
         Table::Marks => Some(number / 1_000 + Ended::LIFETIME),
         Table::Keys => Some(number + KeyClaim::LIFETIME),
+        Table::Inbox => Some(number + life.retention()?),
         Table::Messages => Some(MessageId::from_i64(number).time() + life.retention()?),
         _ => None,
     }
