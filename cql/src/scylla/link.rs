@@ -10,7 +10,8 @@
 //!
 //! A failure of a read changed nothing. A failure of a write is [`StoreError::Unavailable`] only
 //! if [`Attempts`] has seen that nothing left this node or all of it was refused at the door;
-//! whatever else happened, the outcome is [`StoreError::Unknown`].
+//! whatever else happened, the outcome is [`StoreError::Unknown`]. A compare-and-set that met too
+//! few replicas is such a thing: it may have met them at its last step, when all was decided.
 
 use super::clock::Clock;
 use crate::StoreError;
@@ -213,7 +214,7 @@ impl Link {
         statement: &PreparedStatement,
         values: impl SerializeRow,
     ) -> Result<(), StoreError> {
-        let attempts = Arc::new(Attempts::default());
+        let attempts = Arc::new(Attempts::of(Kind::Write));
         let mut statement = statement.clone();
         statement.set_history_listener(attempts.clone());
         match self.session.execute_unpaged(&statement, values).await {
@@ -233,7 +234,7 @@ impl Link {
     ) -> Result<Compared, StoreError> {
         let partition = statement.compute_partition_key(&values);
         let _alone = self.alone(&partition.map_err(damaged)?).await;
-        let attempts = Arc::new(Attempts::default());
+        let attempts = Arc::new(Attempts::of(Kind::Compare));
         let mut statement = statement.clone();
         statement.set_history_listener(attempts.clone());
         let answer = self.session.execute_unpaged(&statement, values).await;
@@ -246,7 +247,7 @@ impl Link {
         mut batch: Batch,
         values: impl BatchValues,
     ) -> Result<Compared, StoreError> {
-        let attempts = Arc::new(Attempts::default());
+        let attempts = Arc::new(Attempts::of(Kind::Compare));
         batch.set_history_listener(attempts.clone());
         batch.set_execution_profile_handle(Some(self.compare.clone()));
         batch.set_is_idempotent(false);
@@ -311,13 +312,29 @@ where
 
 /// Watches what the driver does for one write: it repeats and doubles attempts, and tells of the
 /// last one only.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Attempts {
+    kind: Kind,
     sent: AtomicU32,
     refused: AtomicU32,
 }
 
+/// What is attempted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Write,
+    Compare,
+}
+
 impl Attempts {
+    fn of(kind: Kind) -> Self {
+        Attempts {
+            kind,
+            sent: AtomicU32::new(0),
+            refused: AtomicU32::new(0),
+        }
+    }
+
     fn changed_nothing(&self) -> bool {
         // Sent is read last: an attempt that begins between the two reads counts as sent.
         let refused = self.refused.load(Ordering::SeqCst);
@@ -351,24 +368,26 @@ impl HistoryListener for Attempts {
     fn log_attempt_success(&self, _: AttemptId) {}
 
     fn log_attempt_error(&self, _: AttemptId, error: &RequestAttemptError, _: &RetryDecision) {
-        if refused_at_the_door(error) {
+        if refused_at_the_door(self.kind, error) {
             self.refused.fetch_add(1, Ordering::SeqCst);
         }
     }
 }
 
 /// Whether no replica can have heard of it.
-fn refused_at_the_door(error: &RequestAttemptError) -> bool {
+fn refused_at_the_door(kind: Kind, error: &RequestAttemptError) -> bool {
     match error {
         // Never left this node.
         RequestAttemptError::SerializationError(_)
         | RequestAttemptError::CqlRequestSerialization(_)
         | RequestAttemptError::UnableToAllocStreamId => true,
+        // Of a write the coordinator says so before it asks anybody. A compare-and-set asks in
+        // rounds, and this may be the last one, in which what was decided is written.
+        RequestAttemptError::DbError(DbError::Unavailable { .. }, _) => kind == Kind::Write,
         // The coordinator says so before it asks anybody.
         RequestAttemptError::DbError(error, _) => matches!(
             error,
-            DbError::Unavailable { .. }
-                | DbError::IsBootstrapping
+            DbError::IsBootstrapping
                 | DbError::SyntaxError
                 | DbError::Invalid
                 | DbError::Unauthorized
@@ -377,5 +396,24 @@ fn refused_at_the_door(error: &RequestAttemptError) -> bool {
                 | DbError::ProtocolError
         ),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_few_replicas_have_refused_a_write_but_not_a_compare_and_set() {
+        let unavailable = DbError::Unavailable {
+            consistency: Consistency::LocalQuorum,
+            required: 2,
+            alive: 1,
+        };
+        for (error, of_a_compare) in [(unavailable, false), (DbError::Unauthorized, true)] {
+            let error = RequestAttemptError::DbError(error, String::new());
+            assert!(refused_at_the_door(Kind::Write, &error));
+            assert_eq!(refused_at_the_door(Kind::Compare, &error), of_a_compare);
+        }
     }
 }
