@@ -19,6 +19,7 @@ use scylla::client::execution_profile::{ExecutionProfile, ExecutionProfileHandle
 use scylla::client::session::Session;
 use scylla::deserialize::row::DeserializeRow;
 use scylla::errors::{DbError, ExecutionError, PrepareError, RequestAttemptError, RequestError};
+use scylla::frame::response::result::TableSpec;
 use scylla::observability::history::{AttemptId, HistoryListener, RequestId, SpeculativeId};
 use scylla::policies::load_balancing::LoadBalancingPolicy;
 use scylla::policies::retry::{FallthroughRetryPolicy, RetryDecision};
@@ -232,8 +233,9 @@ impl Link {
         statement: &PreparedStatement,
         values: impl SerializeRow,
     ) -> Result<Compared, StoreError> {
-        let partition = statement.compute_partition_key(&values);
-        let _alone = self.alone(&partition.map_err(damaged)?).await;
+        let partition = statement.compute_partition_key(&values).map_err(damaged)?;
+        let table = statement.get_table_spec().map(TableSpec::table_name);
+        let _alone = self.alone(&turn_with(table, &partition)).await;
         let attempts = Arc::new(Attempts::of(Kind::Compare));
         let mut statement = statement.clone();
         statement.set_history_listener(attempts.clone());
@@ -283,12 +285,22 @@ impl Link {
     /// Nothing rests on it but speed: transactions that meet in the database begin again and
     /// again, those that wait here go through one after the other.
     pub(super) async fn alone(&self, thing: &impl Hash) -> MutexGuard<'_, ()> {
-        let mut hasher = DefaultHasher::new();
-        thing.hash(&mut hasher);
-        let turn = hasher.finish() % self.turns.len() as u64;
-        // Below the length, which is a usize.
-        self.turns[turn as usize].lock().await
+        self.turns[turn_of(thing)].lock().await
     }
+}
+
+/// The thing one waits for to change a row: tables whose keys are alike have nothing to do with
+/// each other.
+fn turn_with<'a>(table: Option<&'a str>, partition: &'a [u8]) -> (Option<&'a str>, &'a [u8]) {
+    (table, partition)
+}
+
+/// Which of the turns is that thing's.
+fn turn_of(thing: &impl Hash) -> usize {
+    let mut hasher = DefaultHasher::new();
+    thing.hash(&mut hasher);
+    // Below TURNS, which is a usize.
+    (hasher.finish() % TURNS as u64) as usize
 }
 
 /// What is stored does not read as what it should be.
@@ -402,6 +414,14 @@ fn refused_at_the_door(kind: Kind, error: &RequestAttemptError) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn slots_and_members_do_not_wait_for_each_other() {
+        // Each has one partition, and they are of the same name.
+        let [slots, members] =
+            ["slots", "members"].map(|table| turn_of(&turn_with(Some(table), &[0; 4])));
+        assert_ne!(slots, members);
+    }
 
     #[test]
     fn too_few_replicas_have_refused_a_write_but_not_a_compare_and_set() {
