@@ -21,7 +21,7 @@ const CONNECT: Duration = Duration::from_secs(2);
 const KEEP_ALIVE: Duration = Duration::from_millis(1_000);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(4);
 /// How long the database's nodes may take to agree on a changed schema.
-const AGREEMENT: Duration = Duration::from_secs(30);
+pub(super) const AGREEMENT: Duration = Duration::from_secs(30);
 
 /// Opens a session and sees that the datacenter is one of the database's.
 pub(super) async fn session(settings: &CqlSettings) -> Result<Session, ConnectError> {
