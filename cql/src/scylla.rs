@@ -73,8 +73,16 @@ pub struct CqlStore {
 }
 
 impl CqlStore {
-    /// Opens the store. Refuses a schema that this version can't run on; changes nothing.
+    /// Opens the store. Refuses a schema that this version can't run on, and a copy that is not
+    /// whole; changes nothing.
     pub async fn connect(settings: CqlSettings) -> Result<Self, ConnectError> {
+        let store = Self::connect_to_copy(settings).await?;
+        copies::insist_on_whole(&store.link.session).await?;
+        Ok(store)
+    }
+
+    /// Opens a store that another one is copied into, to begin with that or to go on.
+    pub async fn connect_to_copy(settings: CqlSettings) -> Result<Self, ConnectError> {
         let balancing = open::balancing(&settings);
         Self::connect_with(settings, 0, balancing).await
     }

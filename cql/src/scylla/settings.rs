@@ -60,6 +60,12 @@ pub enum ConnectError {
     /// The schema is not one that this version can run on.
     #[error(transparent)]
     Schema(#[from] super::SchemaError),
+    /// A part of another store is there, and the rest is not.
+    #[error(
+        "the keyspace holds an unfinished copy: give `ting migrate --from embedded:PATH --to cql` \
+         again to finish it"
+    )]
+    HalfCopied,
 }
 
 impl CqlSettings {

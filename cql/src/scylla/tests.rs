@@ -5,6 +5,7 @@
 
 mod cluster;
 mod contract;
+mod copies;
 mod faults;
 mod owners;
 mod proxy;
