@@ -35,12 +35,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
             replication: if nodes.len() > 1 { 3 } else { 1 },
             nodes,
             datacenter: "dc1".to_owned(),
+            rack: None,
             keyspace: "ting_figures".to_owned(),
             tablets: None,
             user: None,
             password: None,
             tls_ca: None,
             retention: None,
+            migrate: true,
         };
         CqlStore::migrate(&settings).await?;
         measure("cql", &CqlStore::connect(settings).await?, each).await?;

@@ -135,6 +135,7 @@ impl Lifetimes {
             Row::SignIn(sign_in) => sign_in.used_at + SignIn::LIFETIME,
             Row::Mark { ended_at, .. } => ended_at + Ended::LIFETIME,
             Row::Key { bound_at, .. } => bound_at + KeyClaim::LIFETIME,
+            Row::Inbox(inbox) => inbox.last.0 + self.retention()?,
             Row::Message(message) => message.id.time() + self.retention()?,
             _ => return None,
         };

@@ -66,15 +66,23 @@ pub struct CqlStore {
     users: Users,
     sign_ins: SignIns,
     channels: Channels,
-    messages: Messages,
+    messages: Arc<Messages>,
     inboxes: Inboxes,
     keys: Keys,
     members: MembersTable,
 }
 
 impl CqlStore {
-    /// Opens the store. Refuses a schema that this version can't run on; changes nothing.
+    /// Opens the store. Refuses a schema that this version can't run on, and a copy that is not
+    /// whole; changes nothing.
     pub async fn connect(settings: CqlSettings) -> Result<Self, ConnectError> {
+        let store = Self::connect_to_copy(settings).await?;
+        copies::insist_on_whole(&store.link.session).await?;
+        Ok(store)
+    }
+
+    /// Opens a store that another one is copied into, to begin with that or to go on.
+    pub async fn connect_to_copy(settings: CqlSettings) -> Result<Self, ConnectError> {
         let balancing = open::balancing(&settings);
         Self::connect_with(settings, 0, balancing).await
     }
@@ -113,8 +121,8 @@ impl CqlStore {
             users: Users::prepare(&link).await?,
             sign_ins: SignIns::prepare(&link).await?,
             channels: Channels::prepare(&link).await?,
-            messages: Messages::prepare(&link, &slots, settings.retention).await?,
-            inboxes: Inboxes::prepare(&link).await?,
+            messages: Arc::new(Messages::prepare(&link, &slots, settings.retention).await?),
+            inboxes: Inboxes::prepare(&link, settings.retention).await?,
             keys: Keys::prepare(&link).await?,
             members: MembersTable::prepare(&link).await?,
             slots,
@@ -123,10 +131,13 @@ impl CqlStore {
     }
 
     /// Clears up after somebody who is gone. Nothing depends on it: what is left counts for
-    /// nothing without the person.
+    /// nothing without the person. Keys are not found by their person, and end within a day.
     async fn forget(&self, user: &User) {
         if let Err(error) = self.sign_ins.end_all_of(user.id).await {
             tracing::info!(store.operation = "forget_user", error = %error, "sign-ins stay listed");
+        }
+        if let Err(error) = self.inboxes.forget(user.id).await {
+            tracing::info!(store.operation = "forget_user", error = %error, "a list of privates stays");
         }
     }
 }
@@ -203,10 +214,7 @@ impl Store for CqlStore {
                 return Ok(false);
             };
             self.forget(&user).await;
-            if let Err(error) = self.names.free(&user).await {
-                // Whoever wants it next takes it over from nobody.
-                tracing::info!(store.operation = "free_name", error = %error, "a name stays taken");
-            }
+            self.names.free(&user).await;
             Ok(true)
         })
         .await

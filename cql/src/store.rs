@@ -204,8 +204,8 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
     /// Notes that the name was used, never backwards.
     async fn touch_user(&self, id: UserId, now: Millis) -> Result<(), StoreError>;
 
-    /// Deletes a user who has no password, with all sign-ins, and frees the name; the messages
-    /// stay. Says whether it did.
+    /// Deletes a user who has no password, with all sign-ins and the list of privates, and frees
+    /// the name; the messages stay. Says whether it did.
     async fn delete_user_without_password(&self, id: UserId) -> Result<bool, StoreError>;
 
     // --- sign-ins

@@ -36,7 +36,7 @@ pub async fn copy(from: &Path, settings: &StoreSettings) -> anyhow::Result<Strin
     let path = from.to_owned();
     let source = tokio::task::spawn_blocking(move || Source::open(&path)).await??;
     CqlStore::migrate(settings).await?;
-    let store = CqlStore::connect(settings.clone()).await?;
+    let store = CqlStore::connect_to_copy(settings.clone()).await?;
     let mut teller = Teller::default();
     let copied = store.copy_from(&source, |progress| teller.tell(progress));
     let counted = copied

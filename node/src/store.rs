@@ -68,10 +68,10 @@ impl Opening {
     }
 }
 
-/// Migrations only add, so a schema that is old is brought up to date in passing.
+/// Migrations only add, so a schema that is old is brought up to date in passing, where a node may.
 async fn connect(settings: &CqlSettings) -> Result<CqlStore, ConnectError> {
     match CqlStore::connect(settings.clone()).await {
-        Err(ConnectError::Schema(SchemaError::Old { have, want })) => {
+        Err(ConnectError::Schema(SchemaError::Old { have, want })) if settings.migrate => {
             info!(
                 schema.have = have,
                 schema.want = want,

@@ -87,6 +87,14 @@ async fn an_embedded_store_moves_into_a_database_though_the_copy_was_killed() {
         !first.contains(&format!("{LONG} of")),
         "killed too late: {first}"
     );
+    // Nobody is served a half of it.
+    let mut half = command(directory.path(), settings.variables());
+    half.arg("--config")
+        .arg(directory.path().join("moving.toml"));
+    let half = run_to_end(&mut half);
+    assert_eq!(half.code, Some(1), "{}", half.said);
+    let remedy = "ting migrate --from embedded:PATH --to cql";
+    assert!(half.said.contains(remedy), "{}", half.said);
     let ended = run_to_end(&mut migrate(directory.path(), &file, &settings));
     assert_eq!(ended.code, Some(0), "{}", ended.said);
     assert!(!ended.said.contains("NOT"), "{}", ended.said);

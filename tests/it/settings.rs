@@ -3,6 +3,7 @@
 use std::{os::unix::fs::PermissionsExt, path::Path, process::Command};
 use tests::{
     Settings, Ting,
+    keyspaces::Keyspace,
     process::{Ended, command, run_to_end},
 };
 
@@ -81,6 +82,22 @@ fn the_environment_overrides_and_is_checked_as_well() {
             ended.said
         );
     }
+}
+
+#[test]
+fn a_node_that_may_not_migrate_ends_and_says_who_does() {
+    if !tests::settings::is_cql() {
+        println!("skipped: there is no database in this run");
+        return;
+    }
+    let keyspace = Keyspace::fresh();
+    let toml = Settings::default()
+        .with_keyspace(keyspace.name())
+        .set("store.migrate", "false")
+        .toml();
+    let ended = with_file(&toml, &["serve"]);
+    assert_eq!(ended.code, Some(1), "{}", ended.said);
+    assert!(ended.said.contains("`ting migrate`"), "{}", ended.said);
 }
 
 #[test]

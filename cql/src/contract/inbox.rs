@@ -2,7 +2,7 @@
 
 use super::bench::{Person, words};
 use super::{Bench, Broken, Held, list_cases, same};
-use crate::{Append, Conversation, Inbox, Message, Millis, UserId};
+use crate::{Append, Conversation, Inbox, Message, Millis, User, UserId};
 
 list_cases!("inbox":
     a_private_is_in_both_lists,
@@ -14,6 +14,7 @@ list_cases!("inbox":
     what_is_kept_late_does_not_look_newer,
     what_found_its_place_taken_is_no_activity,
     a_private_with_oneself_is_one_and_read,
+    who_is_deleted_leaves_no_list_behind,
 );
 
 async fn a_private_is_in_both_lists(bench: &Bench<'_>) -> Held {
@@ -147,6 +148,36 @@ async fn a_private_with_oneself_is_one_and_read(bench: &Bench<'_>) -> Held {
     said(bench, &ada, &ada, "bread", bench.now + 1).await?;
     let inbox = bench.store.inbox(ada.id, 50).await?;
     same("the list", inbox, vec![entry(&ada, bench.now + 1, 0)])
+}
+
+async fn who_is_deleted_leaves_no_list_behind(bench: &Bench<'_>) -> Held {
+    let long_ago = bench.now - User::RELEASED_AFTER - 1;
+    let (ada, bob) = (
+        bench.person_seen_at("ada", long_ago).await?,
+        bench.person("bob").await?,
+    );
+    let eve = bench.person("eve").await?;
+    for gone in [&ada, &eve] {
+        // Sent by a clock that is ahead of the store's.
+        said(bench, gone, &bob, "to bob", bench.now + 5_000).await?;
+        said(bench, &bob, gone, "from bob", bench.now + 5_001).await?;
+        bench
+            .store
+            .mark_read(gone.id, bob.id, bench.now + 6_000)
+            .await?;
+    }
+    let deleted = bench.store.delete_user_without_password(eve.id).await?;
+    same("deleted", deleted, true)?;
+    bench.store.claim_name(&bench.wish(&ada.name)).await?;
+    for gone in [&eve, &ada] {
+        let listed = bench.store.inbox(gone.id, 50).await?;
+        same("the list of who is gone", listed, vec![])?;
+    }
+    let mut listed = others(bench, &bob, 50).await?;
+    listed.sort();
+    let mut both = vec![ada.id, eve.id];
+    both.sort();
+    same("the list of who stays", listed, both)
 }
 
 /// What one person said to another, sent at that time.

@@ -11,9 +11,11 @@ use crate::{Conversation, MessageId, Millis, StoreError};
 use moka::future::Cache;
 use scylla::errors::PrepareError;
 use scylla::statement::prepared::PreparedStatement;
-use std::sync::Arc;
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
 
 /// Rows after which the next bucket is opened: some 10 MB, well below what a partition may weigh.
 pub(super) const ROWS: u64 = 50_000;
@@ -21,8 +23,13 @@ pub(super) const ROWS: u64 = 50_000;
 const LEAD: Millis = 120_000;
 /// How old a copy may be: half of [`LEAD`], the rest is for the read that made it.
 const COPY_LIFETIME: Duration = Duration::from_secs(60);
+/// How old what is known of the ids given may be when a bucket is opened by it: with a copy as old,
+/// it makes up [`LEAD`].
+const HIGH_WATER_LIFETIME: Duration = Duration::from_secs(60);
 /// How long a count is trusted, while other nodes may have written there too.
 const COUNT_LIFETIME: Duration = Duration::from_secs(3_600);
+/// Buckets that are counted at a time: each count reads a whole one, and after a start all are due.
+const COUNTS_AT_ONCE: usize = 4;
 /// Conversations whose buckets are known at a time; 100 bytes each.
 const KNOWN_MAX: u64 = 50_000;
 
@@ -31,7 +38,7 @@ const OPEN: &str =
     "INSERT INTO buckets (conversation, first_id, opened_by) VALUES (?, ?, ?) IF NOT EXISTS";
 /// Serial: a bucket being opened counts, for who opened it may write there next.
 const LIST: &str = "SELECT first_id FROM buckets WHERE conversation = ?";
-/// LOCAL_QUORUM; a few rows more or less do not matter.
+/// LOCAL_QUORUM, patiently; a few rows more or less do not matter.
 const COUNT: &str = "SELECT COUNT(*) FROM messages WHERE conversation = ? AND bucket = ?";
 
 /// The buckets of one conversation, newest first; the last is always 0.
@@ -68,8 +75,13 @@ struct Count {
     rows: AtomicU64,
     /// Set once `rows` was found in the database.
     counted: AtomicBool,
-    /// Set while somebody counts or opens.
-    busy: AtomicBool,
+}
+
+/// What is done beside the messages, once at a time for each conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Work {
+    Count,
+    Open,
 }
 
 #[derive(Debug)]
@@ -81,7 +93,21 @@ pub(super) struct Buckets {
     count: PreparedStatement,
     plans: Cache<Conversation, Arc<Plan>>,
     counts: Cache<(Conversation, i64), Arc<Count>>,
+    counting: Semaphore,
+    under_way: Mutex<HashSet<(Conversation, Work)>>,
     rows: AtomicU64,
+}
+
+/// Work that is under way until this is dropped.
+struct UnderWay {
+    buckets: Arc<Buckets>,
+    work: (Conversation, Work),
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.buckets.under_way().remove(&self.work);
+    }
 }
 
 impl Buckets {
@@ -92,7 +118,7 @@ impl Buckets {
         Ok(Buckets {
             open: link.prepare_compare(OPEN).await?,
             list: link.prepare_serial_read(LIST).await?,
-            count: link.prepare_read(COUNT).await?,
+            count: link.prepare_patient_read(COUNT).await?,
             plans: Cache::builder()
                 .max_capacity(KNOWN_MAX)
                 .time_to_live(COPY_LIFETIME)
@@ -101,6 +127,8 @@ impl Buckets {
                 .max_capacity(KNOWN_MAX)
                 .time_to_live(COUNT_LIFETIME)
                 .build(),
+            counting: Semaphore::new(COUNTS_AT_ONCE),
+            under_way: Mutex::default(),
             rows: AtomicU64::new(ROWS),
             slots: slots.clone(),
             link: link.clone(),
@@ -115,7 +143,7 @@ impl Buckets {
             .map_err(|error: Arc<StoreError>| (*error).clone())
     }
 
-    async fn read(&self, conversation: &Conversation) -> Result<Arc<Plan>, StoreError> {
+    pub(super) async fn read(&self, conversation: &Conversation) -> Result<Arc<Plan>, StoreError> {
         let rows: Vec<(i64,)> = self.link.rows(&self.list, (conversation.key(),)).await?;
         let opened = rows.into_iter().map(|(first,)| first);
         Ok(Arc::new(Plan(opened.chain([0]).collect())))
@@ -130,27 +158,52 @@ impl Buckets {
             .get_with(key, async { Arc::new(Count::default()) })
             .await;
         let rows = count.rows.fetch_add(1, Ordering::Relaxed) + 1;
-        let counted = count.counted.load(Ordering::Acquire);
-        let due = !counted || rows >= self.rows.load(Ordering::Relaxed);
-        if due && !count.busy.swap(true, Ordering::AcqRel) {
-            let (buckets, conversation) = (self.clone(), conversation.clone());
-            tokio::spawn(async move {
-                let outcome = if counted {
+        // Where nobody could count yet, there are at least those that were added here.
+        let work = if rows >= self.rows.load(Ordering::Relaxed) {
+            Work::Open
+        } else if count.counted.load(Ordering::Acquire) {
+            return;
+        } else {
+            Work::Count
+        };
+        let Some(under_way) = self.begin(conversation, work) else {
+            return;
+        };
+        let (buckets, conversation) = (self.clone(), conversation.clone());
+        tokio::spawn(async move {
+            let outcome = match work {
+                Work::Count => buckets.count(&conversation, bucket, &count).await,
+                Work::Open => {
                     let opened = buckets.open_next(&conversation, bucket).await;
                     // What still comes for the full one does not open another.
                     opened.map(|()| count.rows.store(0, Ordering::Relaxed))
-                } else {
-                    buckets.count(&conversation, bucket, &count).await
-                };
-                if let Err(error) = outcome {
-                    tracing::warn!(
-                        store.operation = "open_bucket", error = %error,
-                        "will be tried again with the next message"
-                    );
                 }
-                count.busy.store(false, Ordering::Release);
-            });
-        }
+            };
+            if let Err(error) = outcome {
+                tracing::warn!(
+                    store.operation = "open_bucket", error = %error,
+                    "will be tried again with the next message"
+                );
+            }
+            drop(under_way);
+        });
+    }
+
+    /// Notes that this is done now, unless it is under way already.
+    fn begin(self: &Arc<Self>, conversation: &Conversation, work: Work) -> Option<UnderWay> {
+        let work = (conversation.clone(), work);
+        let begins = self.under_way().insert(work.clone());
+        begins.then(|| UnderWay {
+            buckets: self.clone(),
+            work,
+        })
+    }
+
+    fn under_way(&self) -> MutexGuard<'_, HashSet<(Conversation, Work)>> {
+        // Nothing can panic between two states of a set.
+        self.under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn count(
@@ -159,10 +212,12 @@ impl Buckets {
         bucket: i64,
         count: &Count,
     ) -> Result<(), StoreError> {
+        // Never closed.
+        let _turn = self.counting.acquire().await;
         let values = (conversation.key(), bucket);
         let row: Option<(i64,)> = self.link.row(&self.count, values).await?;
         let rows = row.map_or(0, |(rows,)| u64::try_from(rows).unwrap_or(0));
-        count.rows.store(rows, Ordering::Relaxed);
+        count.rows.fetch_max(rows, Ordering::Relaxed);
         count.counted.store(true, Ordering::Release);
         Ok(())
     }
@@ -175,12 +230,28 @@ impl Buckets {
     ) -> Result<(), StoreError> {
         let plan = self.read(conversation).await?;
         if plan.0.first() == Some(&bucket) {
+            let asked = Instant::now();
             let now = self.link.clock.above(0) / 1_000;
             let given = self.slots.high_water().await?.max(now);
-            self.open(conversation, MessageId::at(given + LEAD)).await?;
+            self.open_above(conversation, given, asked).await?;
         }
         self.plans.invalidate(conversation).await;
         Ok(())
+    }
+
+    /// Opens a bucket above the ids that were given when that was asked; not if this process was
+    /// paused since.
+    pub(super) async fn open_above(
+        &self,
+        conversation: &Conversation,
+        given: Millis,
+        asked: Instant,
+    ) -> Result<(), StoreError> {
+        if asked.elapsed() > HIGH_WATER_LIFETIME {
+            let why = "which ids are given was asked too long ago to open a bucket above them";
+            return Err(StoreError::Unavailable(why.to_owned()));
+        }
+        self.open(conversation, MessageId::at(given + LEAD)).await
     }
 }
 
@@ -202,6 +273,14 @@ impl Buckets {
         }
         self.plans.invalidate(conversation).await;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+impl Plan {
+    /// Of buckets besides the one that a conversation begins with; newest first.
+    pub(super) fn of_buckets(opened: impl IntoIterator<Item = i64>) -> Self {
+        Plan(opened.into_iter().chain([0]).collect())
     }
 }
 

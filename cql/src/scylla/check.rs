@@ -1,5 +1,6 @@
 //! What `ting check` tells of the database; nothing is changed.
 
+use super::copies;
 use super::migrations::{self, MIGRATIONS, Schema};
 use super::open;
 use super::settings::{ConnectError, CqlSettings};
@@ -41,6 +42,7 @@ pub(super) async fn check(settings: &CqlSettings) -> Result<Checked, ConnectErro
         }
     }
     let schema = migrations::inspect(&session, &settings.keyspace, MIGRATIONS).await?;
+    copies::insist_on_whole(&session).await?;
     Ok(Checked {
         nodes,
         schema,

@@ -2,19 +2,22 @@
 //!
 //! Nobody serves either of the two meanwhile. How far it came stands in `copies`, under what the
 //! file says of its own state: a copy that was killed goes on there, and of a file that was used
-//! since another one has to be made. How rows are written is in [`rows`].
+//! since another one has to be made. While a copy is not whole nobody is served out of it:
+//! [`CqlStore::connect`] refuses. How rows are written is in [`rows`].
 
 mod count;
 mod rows;
 
-use super::CqlStore;
 use super::link::Link;
-use crate::StoreError;
+use super::{ConnectError, CqlStore};
 use crate::copy::{Lifetimes, Row, Table};
 use crate::embedded::Source;
+use crate::{Millis, StoreError};
 use futures::{StreamExt, TryStreamExt, stream};
 use rows::Writer;
+use scylla::client::session::Session;
 use scylla::errors::PrepareError;
+use scylla::statement::Consistency;
 use scylla::statement::prepared::PreparedStatement;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -28,11 +31,17 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How long to wait before that.
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// How long the count of one table may take, in milliseconds: what ends within is left out of both.
+const COUNTING: Millis = 600_000;
+
 /// LOCAL_QUORUM, after the rows it counts.
 const CAME_TO: &str =
     "INSERT INTO copies (part, source, subject, done) VALUES (0, ?, ?, ?) USING TIMESTAMP ?";
 /// LOCAL_QUORUM: what was noted is there.
 const SO_FAR: &str = "SELECT source, subject, done FROM copies WHERE part = 0";
+/// What is noted first of a copy, with 1, and last, with 0.
+const UNFINISHED: &str = "unfinished";
+
 /// LOCAL_QUORUM: whether anything stands there.
 const ANY: [&str; 5] = [
     "SELECT number FROM slots LIMIT 1",
@@ -90,6 +99,23 @@ pub struct Counted {
     pub here: u64,
 }
 
+/// Refuses a keyspace into which a copy was begun and not finished.
+pub(super) async fn insist_on_whole(session: &Session) -> Result<(), ConnectError> {
+    let mut so_far = session.prepare(SO_FAR).await?;
+    so_far.set_consistency(Consistency::LocalQuorum);
+    so_far.set_is_idempotent(true);
+    let rows = session.execute_unpaged(&so_far, ()).await?;
+    let unreadable = |error: &dyn std::fmt::Display| ConnectError::Unreachable(error.to_string());
+    let rows = rows.into_rows_result().map_err(|e| unreadable(&e))?;
+    for row in rows.rows::<Note>().map_err(|e| unreadable(&e))? {
+        let (_, subject, done) = row.map_err(|e| unreadable(&e))?;
+        if subject == UNFINISHED && done > 0 {
+            return Err(ConnectError::HalfCopied);
+        }
+    }
+    Ok(())
+}
+
 impl CqlStore {
     /// Copies an embedded store, or goes on with a copy of it; tells how far it is, and counts
     /// both in the end. Rows that have outlived their time stay behind.
@@ -101,8 +127,10 @@ impl CqlStore {
         let copy = Copy::prepare(self, source).await?;
         copy.run(told).await?;
         let mut counted = Vec::new();
-        let life = self.lifetimes().await?;
         for table in Table::ALL {
+            // The database drops rows while they are counted, the file does not.
+            let mut life = self.lifetimes().await?;
+            life.now += COUNTING;
             counted.push(Counted {
                 table,
                 there: copy.count_there(table, life).await?,
@@ -120,6 +148,9 @@ impl CqlStore {
     }
 }
 
+/// Of what copy, of what in it, and how many rows are done.
+type Note = (String, String, i64);
+
 /// One copy under way.
 struct Copy<'a> {
     link: Arc<Link>,
@@ -136,7 +167,7 @@ impl<'a> Copy<'a> {
         let link = &store.link;
         let state = source.state()?;
         let so_far = link.prepare_read(SO_FAR).await?;
-        let so_far: Vec<(String, String, i64)> = link.rows(&so_far, ()).await?;
+        let so_far: Vec<Note> = link.rows(&so_far, ()).await?;
         if so_far.iter().any(|(source, ..)| *source != state) {
             return Err(CopyError::Other);
         }
@@ -153,8 +184,10 @@ impl<'a> Copy<'a> {
         };
         if copy.done.is_empty() {
             copy.insist_on_empty().await?;
-            // From here on what is in the keyspace is this copy's.
-            copy.note("begun", 1).await?;
+        }
+        if copy.done.get(UNFINISHED) != Some(&0) {
+            // From here on what is in the keyspace is this copy's, and not whole.
+            copy.note(UNFINISHED, 1).await?;
         }
         Ok(copy)
     }
@@ -190,7 +223,7 @@ impl<'a> Copy<'a> {
                 told(Progress { table, done, of });
             }
         }
-        Ok(())
+        Ok(self.note(UNFINISHED, 0).await?)
     }
 
     async fn note(&self, subject: &str, done: u64) -> Result<(), StoreError> {

@@ -2,10 +2,10 @@
 //!
 //! No row is read before it is written: each cell's timestamp is the very time that the cell
 //! tells, so of two sends, or two reads, the later one stays, in whatever order they arrive and
-//! however often.
+//! however often. With a retention each cell lives as long as the messages that it tells of.
 
 use super::link::{Link, damaged};
-use super::messages::Messages;
+use super::messages::{self, Messages};
 use crate::copy::InboxRow;
 use crate::{Conversation, Inbox, Message, MessageId, Millis, StoreError, UserId, Username};
 use futures::{StreamExt, TryStreamExt, stream};
@@ -13,6 +13,7 @@ use scylla::errors::PrepareError;
 use scylla::statement::prepared::PreparedStatement;
 use std::cmp::Reverse;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Unread messages are counted so far.
 const UNREAD_MAX: usize = 99;
@@ -20,20 +21,26 @@ const UNREAD_MAX: usize = 99;
 const AT_ONCE: usize = 8;
 
 /// LOCAL_QUORUM, after the message and before the answer.
-const SENT: &str = "UPDATE inbox USING TIMESTAMP ? SET username = ?, last_sent = ?, last_id = ? \
-     WHERE user = ? AND other = ?";
-const RECEIVED: &str = "UPDATE inbox USING TIMESTAMP ? \
+const SENT: &str = "UPDATE inbox USING TTL ? AND TIMESTAMP ? \
+     SET username = ?, last_sent = ?, last_id = ? WHERE user = ? AND other = ?";
+const RECEIVED: &str = "UPDATE inbox USING TTL ? AND TIMESTAMP ? \
      SET username = ?, last_sent = ?, last_id = ?, received = ? WHERE user = ? AND other = ?";
 /// LOCAL_QUORUM, before the answer.
 const READ_UP_TO: &str =
-    "UPDATE inbox USING TIMESTAMP ? SET read_up_to = ? WHERE user = ? AND other = ?";
+    "UPDATE inbox USING TTL ? AND TIMESTAMP ? SET read_up_to = ? WHERE user = ? AND other = ?";
 /// LOCAL_QUORUM: what was answered is at a quorum. A person's privates are some hundred at most,
 /// so they are sorted here.
 const LIST: &str =
     "SELECT other, username, last_sent, last_id, received, read_up_to FROM inbox WHERE user = ?";
 /// LOCAL_QUORUM, for a list that comes from elsewhere.
 const RECEIVED_ONLY: &str =
-    "UPDATE inbox USING TIMESTAMP ? SET received = ? WHERE user = ? AND other = ?";
+    "UPDATE inbox USING TTL ? AND TIMESTAMP ? SET received = ? WHERE user = ? AND other = ?";
+/// LOCAL_QUORUM: what was answered is covered. Every cell of a row was written at one of the two,
+/// or before.
+const WRITTEN: &str =
+    "SELECT WRITETIME(last_sent), WRITETIME(read_up_to) FROM inbox WHERE user = ?";
+/// LOCAL_QUORUM, after the person is gone.
+const FORGET: &str = "DELETE FROM inbox USING TIMESTAMP ? WHERE user = ?";
 const ONE: &str = "SELECT last_sent FROM inbox WHERE user = ? AND other = ?";
 
 #[derive(Debug)]
@@ -45,6 +52,9 @@ pub(super) struct Inboxes {
     read_up_to: PreparedStatement,
     list: PreparedStatement,
     one: PreparedStatement,
+    written: PreparedStatement,
+    forget: PreparedStatement,
+    ttl_seconds: i32,
 }
 
 type Columns = (
@@ -57,14 +67,20 @@ type Columns = (
 );
 
 impl Inboxes {
-    pub(super) async fn prepare(link: &Arc<Link>) -> Result<Self, PrepareError> {
+    pub(super) async fn prepare(
+        link: &Arc<Link>,
+        retention: Option<Duration>,
+    ) -> Result<Self, PrepareError> {
         Ok(Inboxes {
+            ttl_seconds: messages::ttl_seconds(retention),
             sent: link.prepare_write(SENT).await?,
             received: link.prepare_write(RECEIVED).await?,
             received_only: link.prepare_write(RECEIVED_ONLY).await?,
             read_up_to: link.prepare_write(READ_UP_TO).await?,
             list: link.prepare_read(LIST).await?,
             one: link.prepare_read(ONE).await?,
+            written: link.prepare_read(WRITTEN).await?,
+            forget: link.prepare_write(FORGET).await?,
             link: link.clone(),
         })
     }
@@ -82,11 +98,11 @@ impl Inboxes {
             return Ok(());
         };
         let (sent, id) = (message.datetime_sent, message.id.as_i64());
-        let timestamp = timestamp(sent, message.id);
+        let (ttl, timestamp) = (self.ttl_seconds, timestamp(sent, message.id));
         let mine = async {
             let Some(name) = recipient else { return Ok(()) };
             let key = (author.as_i64(), other.as_i64());
-            let values = (timestamp, name.as_str(), sent, id, key.0, key.1);
+            let values = (ttl, timestamp, name.as_str(), sent, id, key.0, key.1);
             self.link.write(&self.sent, values).await
         };
         let theirs = async {
@@ -96,26 +112,27 @@ impl Inboxes {
             }
             let key = (other.as_i64(), author.as_i64());
             let name = message.username.as_str();
-            let values = (timestamp, name, sent, id, sent, key.0, key.1);
+            let values = (ttl, timestamp, name, sent, id, sent, key.0, key.1);
             self.link.write(&self.received, values).await
         };
         tokio::try_join!(mine, theirs).map(|_| ())
     }
 
     /// Writes an entry as it stands elsewhere.
-    pub(super) async fn put(&self, inbox: &InboxRow) -> Result<(), StoreError> {
+    pub(super) async fn put(&self, inbox: &InboxRow, ttl: i32) -> Result<(), StoreError> {
         let (user, other) = (inbox.user.as_i64(), inbox.other.as_i64());
         let (sent, id) = inbox.last;
         let name = inbox.username.as_str();
-        let values = (timestamp(sent, id), name, sent, id.as_i64(), user, other);
+        let at = timestamp(sent, id);
+        let values = (ttl, at, name, sent, id.as_i64(), user, other);
         self.link.write(&self.sent, values).await?;
         if let Some((sent, id)) = inbox.received {
-            let values = (timestamp(sent, id), sent, user, other);
+            let values = (ttl, timestamp(sent, id), sent, user, other);
             self.link.write(&self.received_only, values).await?;
         }
         if inbox.read_up_to > 0 {
             let up_to = inbox.read_up_to;
-            let values = (up_to.saturating_mul(1_000), up_to, user, other);
+            let values = (ttl, up_to.saturating_mul(1_000), up_to, user, other);
             self.link.write(&self.read_up_to, values).await?;
         }
         Ok(())
@@ -178,8 +195,22 @@ impl Inboxes {
         if row.is_none() {
             return Ok(());
         }
-        let values = (up_to.saturating_mul(1_000), up_to, key.0, key.1);
+        let at = up_to.saturating_mul(1_000);
+        let values = (self.ttl_seconds, at, up_to, key.0, key.1);
         self.link.write(&self.read_up_to, values).await
+    }
+
+    /// Deletes the list of somebody who is gone. What others write to that person later stands in
+    /// it again, and nobody reads it.
+    pub(super) async fn forget(&self, user: UserId) -> Result<(), StoreError> {
+        let user = (user.as_i64(),);
+        let rows: Vec<(Option<i64>, Option<i64>)> = self.link.rows(&self.written, user).await?;
+        let written = rows.into_iter().flat_map(|(sent, read)| [sent, read]);
+        let Some(written) = written.flatten().max() else {
+            return Ok(());
+        };
+        let values = (self.link.clock.above(written), user.0);
+        self.link.write(&self.forget, values).await
     }
 }
 

@@ -1,15 +1,17 @@
-//! The way to the database: four kinds of statements, and what their failures mean.
+//! The way to the database: five kinds of statements, and what their failures mean.
 //!
 //! | kind | consistency | repeated by the driver |
 //! |---|---|---|
 //! | read | LOCAL_QUORUM | yes |
+//! | patient read | LOCAL_QUORUM | yes, but never asked of two at once |
 //! | serial read | LOCAL_SERIAL: sees every lightweight transaction that came through | yes |
 //! | write | LOCAL_QUORUM, with the timestamp bound | yes: once more is the same |
 //! | compare-and-set | LOCAL_SERIAL, then LOCAL_QUORUM | never: once more is another one |
 //!
 //! A failure of a read changed nothing. A failure of a write is [`StoreError::Unavailable`] only
 //! if [`Attempts`] has seen that nothing left this node or all of it was refused at the door;
-//! whatever else happened, the outcome is [`StoreError::Unknown`].
+//! whatever else happened, the outcome is [`StoreError::Unknown`]. A compare-and-set that met too
+//! few replicas is such a thing: it may have met them at its last step, when all was decided.
 
 use super::clock::Clock;
 use crate::StoreError;
@@ -17,6 +19,7 @@ use scylla::client::execution_profile::{ExecutionProfile, ExecutionProfileHandle
 use scylla::client::session::Session;
 use scylla::deserialize::row::DeserializeRow;
 use scylla::errors::{DbError, ExecutionError, PrepareError, RequestAttemptError, RequestError};
+use scylla::frame::response::result::TableSpec;
 use scylla::observability::history::{AttemptId, HistoryListener, RequestId, SpeculativeId};
 use scylla::policies::load_balancing::LoadBalancingPolicy;
 use scylla::policies::retry::{FallthroughRetryPolicy, RetryDecision};
@@ -42,6 +45,9 @@ const TIMEOUT: Duration = Duration::from_millis(1_200);
 /// into [`TIMEOUT`].
 const SECOND_OPINION: Duration = Duration::from_millis(300);
 
+/// How long a page may take of a read that nobody waits for.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// How many things one node changes at a time by compare-and-set: enough that two which have
 /// nothing to do with each other seldom wait for one another.
 const TURNS: usize = 1_024;
@@ -53,6 +59,7 @@ pub(super) struct Link {
     pub(super) clock: Clock,
     turns: Box<[Mutex<()>]>,
     plain: ExecutionProfileHandle,
+    patient: ExecutionProfileHandle,
     compare: ExecutionProfileHandle,
 }
 
@@ -95,6 +102,7 @@ impl Link {
             .serial_consistency(Some(SerialConsistency::LocalSerial))
             .request_timeout(Some(TIMEOUT))
             .load_balancing_policy(balancing);
+        let patient = profile.clone().request_timeout(Some(PATIENCE));
         let plain = profile.clone().speculative_execution_policy(Some(Arc::new(
             SimpleSpeculativeExecutionPolicy {
                 max_retry_count: 2,
@@ -107,6 +115,7 @@ impl Link {
             clock,
             turns: std::iter::repeat_with(Mutex::default).take(TURNS).collect(),
             plain: plain.build().into_handle(),
+            patient: patient.build().into_handle(),
             compare: compare.build().into_handle(),
         }
     }
@@ -117,6 +126,17 @@ impl Link {
         let mut statement = self.session.prepare(cql).await?;
         statement.set_execution_profile_handle(Some(self.plain.clone()));
         statement.set_is_idempotent(true);
+        Ok(statement)
+    }
+
+    /// A read of very many rows, that nobody waits for: it has its time, and no second node is
+    /// made to read as much meanwhile.
+    pub(super) async fn prepare_patient_read(
+        &self,
+        cql: &str,
+    ) -> Result<PreparedStatement, PrepareError> {
+        let mut statement = self.prepare_read(cql).await?;
+        statement.set_execution_profile_handle(Some(self.patient.clone()));
         Ok(statement)
     }
 
@@ -195,7 +215,7 @@ impl Link {
         statement: &PreparedStatement,
         values: impl SerializeRow,
     ) -> Result<(), StoreError> {
-        let attempts = Arc::new(Attempts::default());
+        let attempts = Arc::new(Attempts::of(Kind::Write));
         let mut statement = statement.clone();
         statement.set_history_listener(attempts.clone());
         match self.session.execute_unpaged(&statement, values).await {
@@ -213,9 +233,10 @@ impl Link {
         statement: &PreparedStatement,
         values: impl SerializeRow,
     ) -> Result<Compared, StoreError> {
-        let partition = statement.compute_partition_key(&values);
-        let _alone = self.alone(&partition.map_err(damaged)?).await;
-        let attempts = Arc::new(Attempts::default());
+        let partition = statement.compute_partition_key(&values).map_err(damaged)?;
+        let table = statement.get_table_spec().map(TableSpec::table_name);
+        let _alone = self.alone(&turn_with(table, &partition)).await;
+        let attempts = Arc::new(Attempts::of(Kind::Compare));
         let mut statement = statement.clone();
         statement.set_history_listener(attempts.clone());
         let answer = self.session.execute_unpaged(&statement, values).await;
@@ -228,7 +249,7 @@ impl Link {
         mut batch: Batch,
         values: impl BatchValues,
     ) -> Result<Compared, StoreError> {
-        let attempts = Arc::new(Attempts::default());
+        let attempts = Arc::new(Attempts::of(Kind::Compare));
         batch.set_history_listener(attempts.clone());
         batch.set_execution_profile_handle(Some(self.compare.clone()));
         batch.set_is_idempotent(false);
@@ -264,12 +285,22 @@ impl Link {
     /// Nothing rests on it but speed: transactions that meet in the database begin again and
     /// again, those that wait here go through one after the other.
     pub(super) async fn alone(&self, thing: &impl Hash) -> MutexGuard<'_, ()> {
-        let mut hasher = DefaultHasher::new();
-        thing.hash(&mut hasher);
-        let turn = hasher.finish() % self.turns.len() as u64;
-        // Below the length, which is a usize.
-        self.turns[turn as usize].lock().await
+        self.turns[turn_of(thing)].lock().await
     }
+}
+
+/// The thing one waits for to change a row: tables whose keys are alike have nothing to do with
+/// each other.
+fn turn_with<'a>(table: Option<&'a str>, partition: &'a [u8]) -> (Option<&'a str>, &'a [u8]) {
+    (table, partition)
+}
+
+/// Which of the turns is that thing's.
+fn turn_of(thing: &impl Hash) -> usize {
+    let mut hasher = DefaultHasher::new();
+    thing.hash(&mut hasher);
+    // Below TURNS, which is a usize.
+    (hasher.finish() % TURNS as u64) as usize
 }
 
 /// What is stored does not read as what it should be.
@@ -293,13 +324,29 @@ where
 
 /// Watches what the driver does for one write: it repeats and doubles attempts, and tells of the
 /// last one only.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Attempts {
+    kind: Kind,
     sent: AtomicU32,
     refused: AtomicU32,
 }
 
+/// What is attempted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Write,
+    Compare,
+}
+
 impl Attempts {
+    fn of(kind: Kind) -> Self {
+        Attempts {
+            kind,
+            sent: AtomicU32::new(0),
+            refused: AtomicU32::new(0),
+        }
+    }
+
     fn changed_nothing(&self) -> bool {
         // Sent is read last: an attempt that begins between the two reads counts as sent.
         let refused = self.refused.load(Ordering::SeqCst);
@@ -333,24 +380,26 @@ impl HistoryListener for Attempts {
     fn log_attempt_success(&self, _: AttemptId) {}
 
     fn log_attempt_error(&self, _: AttemptId, error: &RequestAttemptError, _: &RetryDecision) {
-        if refused_at_the_door(error) {
+        if refused_at_the_door(self.kind, error) {
             self.refused.fetch_add(1, Ordering::SeqCst);
         }
     }
 }
 
 /// Whether no replica can have heard of it.
-fn refused_at_the_door(error: &RequestAttemptError) -> bool {
+fn refused_at_the_door(kind: Kind, error: &RequestAttemptError) -> bool {
     match error {
         // Never left this node.
         RequestAttemptError::SerializationError(_)
         | RequestAttemptError::CqlRequestSerialization(_)
         | RequestAttemptError::UnableToAllocStreamId => true,
+        // Of a write the coordinator says so before it asks anybody. A compare-and-set asks in
+        // rounds, and this may be the last one, in which what was decided is written.
+        RequestAttemptError::DbError(DbError::Unavailable { .. }, _) => kind == Kind::Write,
         // The coordinator says so before it asks anybody.
         RequestAttemptError::DbError(error, _) => matches!(
             error,
-            DbError::Unavailable { .. }
-                | DbError::IsBootstrapping
+            DbError::IsBootstrapping
                 | DbError::SyntaxError
                 | DbError::Invalid
                 | DbError::Unauthorized
@@ -359,5 +408,32 @@ fn refused_at_the_door(error: &RequestAttemptError) -> bool {
                 | DbError::ProtocolError
         ),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_and_members_do_not_wait_for_each_other() {
+        // Each has one partition, and they are of the same name.
+        let [slots, members] =
+            ["slots", "members"].map(|table| turn_of(&turn_with(Some(table), &[0; 4])));
+        assert_ne!(slots, members);
+    }
+
+    #[test]
+    fn too_few_replicas_have_refused_a_write_but_not_a_compare_and_set() {
+        let unavailable = DbError::Unavailable {
+            consistency: Consistency::LocalQuorum,
+            required: 2,
+            alive: 1,
+        };
+        for (error, of_a_compare) in [(unavailable, false), (DbError::Unauthorized, true)] {
+            let error = RequestAttemptError::DbError(error, String::new());
+            assert!(refused_at_the_door(Kind::Write, &error));
+            assert_eq!(refused_at_the_door(Kind::Compare, &error), of_a_compare);
+        }
     }
 }

@@ -8,6 +8,9 @@
 //! - an end covers them all: it also goes above the high water of every slot, which no member's
 //!   clock passes, so not even an owner that is still under way with a fast clock brings back
 //!   what the next one has ended.
+//!
+//! A send takes its timestamp before it waits for anything: an owner that is paused anywhere on
+//! its way, and wakes when another has the conversation, covers nothing that was done meanwhile.
 
 use super::buckets::Buckets;
 use super::inbox::Inboxes;
@@ -92,9 +95,6 @@ impl Messages {
         slots: &Arc<Slots>,
         retention: Option<Duration>,
     ) -> Result<Self, PrepareError> {
-        // The database takes at most 20 years, and 0 for ever.
-        let years_20 = 20 * 365 * 24 * 3_600;
-        let seconds = retention.map_or(0, |retention| retention.as_secs().clamp(1, years_20));
         Ok(Messages {
             index: link.prepare_read(INDEX).await?,
             index_write: link.prepare_write(INDEX_WRITE).await?,
@@ -105,8 +105,7 @@ impl Messages {
             history: link.prepare_read(HISTORY).await?,
             sent: link.prepare_read(SENT).await?,
             retention,
-            // Below 2^31, see above.
-            ttl_seconds: i32::try_from(seconds).unwrap_or(i32::MAX),
+            ttl_seconds: ttl_seconds(retention),
             buckets: Arc::new(Buckets::prepare(link, slots).await?),
             slots: slots.clone(),
             link: link.clone(),
@@ -119,11 +118,12 @@ impl Messages {
         recipient: Option<&Username>,
         inboxes: &Inboxes,
     ) -> Result<Append, StoreError> {
+        let begun = self.link.clock.above(0);
         let (id, conversation) = (message.id, &message.conversation);
         let _alone = self.link.alone(&id).await;
         let plan = self.buckets.plan(conversation).await?;
         let bucket = plan.of(id);
-        let mut written = 0;
+        let mut timestamp = begun;
         // Without an index row there is no message, so a first send reads no more than this.
         if let Some(indexed) = self.indexed(id).await? {
             if indexed.ended {
@@ -137,9 +137,8 @@ impl Messages {
                 inboxes.note(&stored.message, recipient).await?;
                 return Ok(Append::Kept);
             }
-            written = indexed.written;
+            timestamp = begun.max(indexed.written.saturating_add(1));
         }
-        let timestamp = self.link.clock.above(written);
         let values = (id.as_i64(), conversation.key(), self.ttl_seconds, timestamp);
         self.link.write(&self.index_write, values).await?;
         self.write_row(message, bucket, self.ttl_seconds, timestamp)
@@ -196,31 +195,49 @@ impl Messages {
         }))
     }
 
+    /// Ends an id, to the end: whoever asked may stop waiting between the mark and the row, and
+    /// then nobody would delete the row. To ask again deletes what an end that failed has left.
     pub(super) async fn end(
+        self: &Arc<Self>,
+        conversation: &Conversation,
+        id: MessageId,
+    ) -> Result<bool, StoreError> {
+        let (messages, conversation) = (Arc::clone(self), conversation.clone());
+        let ended = tokio::spawn(async move { messages.carry_out_end(&conversation, id).await });
+        ended
+            .await
+            .unwrap_or_else(|error| Err(StoreError::Unknown(error.to_string())))
+    }
+
+    async fn carry_out_end(
         &self,
         conversation: &Conversation,
         id: MessageId,
     ) -> Result<bool, StoreError> {
         let _alone = self.link.alone(&id).await;
+        let bucket = self.buckets.plan(conversation).await?.of(id);
         let (indexed, stored, high_water) = tokio::try_join!(
             self.indexed(id),
             self.stored(conversation, id),
             self.slots.high_water(),
         )?;
-        if let Some(indexed) = &indexed {
-            // Ended already; or nothing of this conversation's stands there, and the other's stays.
-            if stored.is_none() && (indexed.ended || indexed.conversation != *conversation) {
-                return Ok(false);
-            }
+        let elsewhere = |indexed: &Indexed| indexed.conversation != *conversation;
+        if stored.is_none() && indexed.as_ref().is_some_and(elsewhere) {
+            // Nothing of this conversation's stands there, and the other's stays.
+            return Ok(false);
         }
+        let is_marked = indexed.as_ref().is_some_and(|indexed| indexed.ended);
         let written = indexed
             .map_or(0, |indexed| indexed.written)
             .max(stored.as_ref().map_or(0, |stored| stored.written))
             .max(high_water.saturating_mul(1_000));
         let timestamp = self.link.clock.above(written);
-        let values = (id.as_i64(), conversation.key(), ENDED_SECONDS, timestamp);
-        self.link.write(&self.index_end, values).await?;
-        let bucket = self.buckets.plan(conversation).await?.of(id);
+        if !is_marked {
+            let values = (id.as_i64(), conversation.key(), ENDED_SECONDS, timestamp);
+            self.link.write(&self.index_end, values).await?;
+        }
+        // Though none was read: a send whose outcome nobody knows may have left one on a replica
+        // that was not asked.
         let values = (timestamp, conversation.key(), bucket, id.as_i64());
         let deleted = self.link.write(&self.delete, values).await;
         // The mark is there already, so nobody can say that nothing was changed.
@@ -233,13 +250,14 @@ impl Messages {
         conversation: &Conversation,
         range: Range,
     ) -> Result<Page, StoreError> {
-        let after = range.after.map_or(-1, MessageId::as_i64);
+        let lowest = self.below_kept(range.after);
+        let after = lowest.map_or(-1, MessageId::as_i64);
         let before = range.before.map_or(i64::MAX, MessageId::as_i64);
         // One more than wanted tells whether there are more.
         let wanted = range.limit.saturating_add(1);
         let plan = self.buckets.plan(conversation).await?;
         let mut messages = Vec::new();
-        for bucket in plan.between(range.after, range.before) {
+        for bucket in plan.between(lowest, range.before) {
             let missing = i32::try_from(wanted - messages.len()).unwrap_or(i32::MAX);
             let values = (conversation.key(), bucket, after, before, missing);
             let rows: Vec<(i64, Option<i64>, String, String, Millis, Millis)> =
@@ -272,6 +290,7 @@ impl Messages {
         const ROWS_MAX: i32 = 2_000;
         const TYPED_MAX: Millis = 16 * 60_000;
         let low = MessageId::at(since.saturating_sub(TYPED_MAX));
+        let low = self.below_kept(Some(low)).unwrap_or(low);
         let plan = self.buckets.plan(conversation).await?;
         let mut count = 0;
         for bucket in plan.between(Some(low), None) {
@@ -285,6 +304,16 @@ impl Messages {
             }
         }
         Ok(count)
+    }
+
+    /// The higher of a bound and the highest id that the retention has ended: nothing above the
+    /// latter is missed, and what lies below are buckets full of what was dropped.
+    fn below_kept(&self, after: Option<MessageId>) -> Option<MessageId> {
+        let Some(retention) = self.retention else {
+            return after;
+        };
+        let now = self.link.clock.above(0) / 1_000;
+        after.max(Some(highest_ended(now, retention)))
     }
 
     async fn write_row(
@@ -367,6 +396,23 @@ impl Messages {
     }
 }
 
+/// The time to live of what is kept as long as messages are.
+pub(super) fn ttl_seconds(retention: Option<Duration>) -> i32 {
+    // The database takes at most 20 years, and 0 for ever.
+    let years_20 = 20 * 365 * 24 * 3_600;
+    let seconds = retention.map_or(0, |retention| retention.as_secs().clamp(1, years_20));
+    // Below 2^31, see above.
+    i32::try_from(seconds).unwrap_or(i32::MAX)
+}
+
+/// The highest id that is kept no longer: as in [`Lifetimes`](crate::copy::Lifetimes), a message
+/// lasts from when its place was taken.
+fn highest_ended(now: Millis, retention: Duration) -> MessageId {
+    let retention = Millis::try_from(retention.as_millis()).unwrap_or(Millis::MAX);
+    let lowest_kept = MessageId::at(now.saturating_sub(retention));
+    MessageId(lowest_kept.0.saturating_sub(1))
+}
+
 fn parse(
     conversation: &Conversation,
     id: MessageId,
@@ -382,4 +428,43 @@ fn parse(
         datetime_start,
         datetime_sent,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::buckets::Plan;
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3_600);
+    const MILLIS: Millis = 3_600_000;
+
+    #[test]
+    fn buckets_whose_messages_have_all_ended_are_not_walked() {
+        let now = crate::EPOCH + 10 * MILLIS;
+        let at = |hours: Millis| MessageId::at(crate::EPOCH + hours * MILLIS);
+        let plan = Plan::of_buckets([at(9), at(8), at(5), at(2)].map(MessageId::as_i64));
+        let walked = |hours| {
+            let ended = highest_ended(now, HOUR * hours);
+            plan.between(Some(ended), None).collect::<Vec<_>>()
+        };
+        let from = |hours: &[Millis]| {
+            let ids = hours.iter().map(|hours| at(*hours).as_i64());
+            ids.collect::<Vec<_>>()
+        };
+        assert_eq!(walked(1), from(&[9]));
+        assert_eq!(walked(2), from(&[9, 8]));
+        // Begun at hour 5, it holds what was said at hour 7.
+        assert_eq!(walked(3), from(&[9, 8, 5]));
+        assert_eq!(walked(100).len(), 5);
+    }
+
+    #[test]
+    fn what_is_kept_to_the_millisecond_is_shown() {
+        let now = crate::EPOCH + 10 * MILLIS;
+        let ended = highest_ended(now, HOUR);
+        assert!(MessageId::at(now - MILLIS) > ended);
+        assert!(MessageId::at(now - MILLIS - 1) <= ended);
+        // Nothing has ended before time began.
+        assert_eq!(highest_ended(now, HOUR * 1_000_000), MessageId(0));
+    }
 }

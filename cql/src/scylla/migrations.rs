@@ -56,12 +56,13 @@ const KEYSPACE: &str = include_str!("../../schema/keyspace.cql");
 const BOOKKEEPING: &str = include_str!("../../schema/bookkeeping.cql");
 const RETENTION: &str = include_str!("../../schema/retention.cql");
 
-/// How long the lock is held without a sign of life: longer than a statement takes.
-const LOCK_SECONDS: i32 = 40;
+/// How long the lock is held without a sign of life: a statement takes its time, then all agree on
+/// the schema, and before both the answer to the lock's own renewal may take as long as any.
+const LOCK_SECONDS: i32 = (2 * STATEMENT.as_secs() + open::AGREEMENT.as_secs()) as i32 + 10;
 /// How long one statement may take; three nodes with one processor take two seconds for a table.
 const STATEMENT: Duration = Duration::from_secs(30);
 /// How long another migrator is waited for, its death included.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(180);
 /// How long the first lock may fail because not all nodes know its table.
 const HEARSAY: Duration = Duration::from_secs(10);
 /// How often it is looked whether it is done.
@@ -277,7 +278,7 @@ impl<'a> Migrator<'a> {
         let applied = applied(&self.session).await?;
         let mut schema = judge(&applied, files)?;
         for file in files.iter().filter(|file| !has(&applied, file)) {
-            self.statements_of(file).await?;
+            self.statements_of(file.text).await?;
             let values = (file.version, file.name, checksum_of(file));
             // Refused: it is written down already, by whoever held the lock before us.
             self.compare(WRITE_DOWN, values).await?;
@@ -287,13 +288,14 @@ impl<'a> Migrator<'a> {
         if let Some(retention) = self.settings.retention {
             let hours = (retention.as_secs() / 3_600 / 30).max(1);
             let cql = RETENTION.replace("{window_hours}", &hours.to_string());
-            self.statements(&cql).await?;
+            self.statements_of(&cql).await?;
         }
         Ok(schema)
     }
 
-    async fn statements_of(&self, file: &Migration) -> Result<(), ConnectError> {
-        for statement in split(file.text) {
+    /// Under the lock, which is renewed before each.
+    async fn statements_of(&self, file: &str) -> Result<(), ConnectError> {
+        for statement in split(file) {
             let values = (LOCK_SECONDS, self.holder, self.holder);
             if !self.compare(LOCK_RENEW, values).await? {
                 return Err(SchemaError::LockLost.into());
@@ -306,6 +308,7 @@ impl<'a> Migrator<'a> {
         Ok(())
     }
 
+    /// Before there is a lock.
     async fn statements(&self, cql: &str) -> Result<(), ConnectError> {
         for statement in split(cql) {
             self.execute(&statement).await?;

@@ -90,29 +90,28 @@ impl Names {
             return Ok(refused);
         }
         if let Some(refused) = self.take_or_refuse(users, &second, new, gone).await? {
-            self.free_one(&first, new.id).await?;
+            self.free_one(&first, new.id).await;
             return Ok(refused);
         }
         if users.add(new).await? {
             for user in gone.iter() {
                 // What of that name is not in this one.
-                self.free(user).await?;
+                self.free(user).await;
             }
             let released = gone.iter().map(|user| user.id).collect();
             return Ok(ClaimedName::Claimed { released });
         }
         for skeleton in [&first, &second] {
-            self.free_one(skeleton, new.id).await?;
+            self.free_one(skeleton, new.id).await;
         }
         Err(crowded())
     }
 
     /// Frees the rows of somebody who is gone.
-    pub(super) async fn free(&self, user: &User) -> Result<(), StoreError> {
+    pub(super) async fn free(&self, user: &User) {
         for skeleton in user.username.skeletons() {
-            self.free_one(&skeleton, user.id).await?;
+            self.free_one(&skeleton, user.id).await;
         }
-        Ok(())
     }
 
     /// Takes one skeleton, from a user whose name is released too; else says why not.
@@ -216,16 +215,16 @@ impl Names {
         Ok(holder == Some(id))
     }
 
-    async fn free_one(&self, skeleton: &str, of: UserId) -> Result<(), StoreError> {
-        // Whatever becomes of it: a row that stays points to nobody, and is taken over.
-        let compared = self
-            .link
-            .compare(&self.free, (skeleton, of.as_i64()))
-            .await?;
-        if let Compared::Unknown(why) = compared {
-            tracing::info!(store.operation = "free_name", error = %why, "outcome unknown");
-        }
-        Ok(())
+    /// Whatever becomes of it, what was decided before stands: a row that stays points to nobody,
+    /// and is taken over by whoever wants it next.
+    async fn free_one(&self, skeleton: &str, of: UserId) {
+        let freed = self.link.compare(&self.free, (skeleton, of.as_i64())).await;
+        let why = match freed {
+            Ok(Compared::Applied | Compared::Refused) => return,
+            Ok(Compared::Unknown(why)) => StoreError::Unknown(why),
+            Err(error) => error,
+        };
+        tracing::info!(store.operation = "free_name", error = %why, "a name may stay taken");
     }
 
     async fn holder(&self, skeleton: &str) -> Result<Option<UserId>, StoreError> {

@@ -21,7 +21,7 @@ const CONNECT: Duration = Duration::from_secs(2);
 const KEEP_ALIVE: Duration = Duration::from_millis(1_000);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(4);
 /// How long the database's nodes may take to agree on a changed schema.
-const AGREEMENT: Duration = Duration::from_secs(30);
+pub(super) const AGREEMENT: Duration = Duration::from_secs(30);
 
 /// Opens a session and sees that the datacenter is one of the database's.
 pub(super) async fn session(settings: &CqlSettings) -> Result<Session, ConnectError> {
@@ -69,13 +69,16 @@ pub(super) async fn session(settings: &CqlSettings) -> Result<Session, ConnectEr
     Ok(session)
 }
 
-/// Which nodes are asked: the partition's replicas first, and none of another datacenter.
+/// Which nodes are asked: the partition's replicas first, of those the ones in the named rack, and
+/// none of another datacenter.
 pub(super) fn balancing(settings: &CqlSettings) -> Arc<dyn LoadBalancingPolicy> {
-    DefaultPolicy::builder()
-        .prefer_datacenter(settings.datacenter.clone())
-        .token_aware(true)
-        .permit_dc_failover(false)
-        .build()
+    let datacenter = settings.datacenter.clone();
+    let policy = DefaultPolicy::builder();
+    let policy = match &settings.rack {
+        Some(rack) => policy.prefer_datacenter_and_rack(datacenter, rack.clone()),
+        None => policy.prefer_datacenter(datacenter),
+    };
+    policy.token_aware(true).permit_dc_failover(false).build()
 }
 
 /// The database's time, in milliseconds since 1970, as the node that is asked has it.

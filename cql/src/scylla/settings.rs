@@ -10,6 +10,8 @@ pub struct CqlSettings {
     pub nodes: Vec<String>,
     /// The datacenter whose nodes are asked, and in which a quorum is counted.
     pub datacenter: String,
+    /// The rack in that datacenter whose nodes are asked before the others; none knows no racks.
+    pub rack: Option<String>,
     /// Where Ting's tables are.
     pub keyspace: String,
     /// On how many nodes each row lies; used when the keyspace is made.
@@ -26,6 +28,9 @@ pub struct CqlSettings {
     pub tls_ca: Option<PathBuf>,
     /// How long messages are kept; none keeps them for ever.
     pub retention: Option<Duration>,
+    /// Whether a node may bring an older schema to its own version; if not, somebody else does it
+    /// with `ting migrate`.
+    pub migrate: bool,
 }
 
 impl std::fmt::Debug for CqlSettings {
@@ -55,6 +60,12 @@ pub enum ConnectError {
     /// The schema is not one that this version can run on.
     #[error(transparent)]
     Schema(#[from] super::SchemaError),
+    /// A part of another store is there, and the rest is not.
+    #[error(
+        "the keyspace holds an unfinished copy: give `ting migrate --from embedded:PATH --to cql` \
+         again to finish it"
+    )]
+    HalfCopied,
 }
 
 impl CqlSettings {
@@ -73,6 +84,9 @@ impl CqlSettings {
         };
         if !word(&self.datacenter, 100) {
             return refuse("store.datacenter", "name the datacenter of these nodes");
+        }
+        if self.rack.as_deref().is_some_and(|rack| !word(rack, 100)) {
+            return refuse("store.rack", "name the rack of these nodes, or none");
         }
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
         if !word(&self.keyspace, 48)
@@ -113,9 +127,10 @@ mod tests {
         let right = settings("127.0.0.1:9042");
         assert_eq!(right.validate(), Ok(()));
         type Change = fn(&mut CqlSettings);
-        let wrong: [(&str, Change); 8] = [
+        let wrong: [(&str, Change); 9] = [
             ("store.nodes", |s| s.nodes.clear()),
             ("store.datacenter", |s| s.datacenter = "dc'1".to_owned()),
+            ("store.rack", |s| s.rack = Some(String::new())),
             ("store.keyspace", |s| s.keyspace = "Ting".to_owned()),
             ("store.keyspace", |s| s.keyspace = "ting; --".to_owned()),
             ("store.keyspace", |s| s.keyspace = "a".repeat(49)),

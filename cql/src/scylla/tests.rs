@@ -5,10 +5,12 @@
 
 mod cluster;
 mod contract;
+mod copies;
 mod faults;
 mod owners;
 mod proxy;
 mod races;
+mod retention;
 mod sizes;
 
 use super::{CqlSettings, CqlStore, Millis, open};
@@ -20,6 +22,7 @@ pub(super) fn settings(nodes: &str) -> CqlSettings {
     CqlSettings {
         nodes: nodes.split(',').map(str::to_owned).collect(),
         datacenter: "dc1".to_owned(),
+        rack: None,
         keyspace: "ting".to_owned(),
         replication: 1,
         tablets: None,
@@ -27,6 +30,7 @@ pub(super) fn settings(nodes: &str) -> CqlSettings {
         password: None,
         tls_ca: None,
         retention: None,
+        migrate: true,
     }
 }
 

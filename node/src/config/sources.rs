@@ -14,6 +14,9 @@ const LISTS: [&str; 3] = ["http.origins", "http.trusted_proxies", "store.nodes"]
 /// Sections and keys that hold numbers.
 const NUMBERS: [&str; 2] = ["limits.", "store.replication"];
 
+/// Keys that are `true` or `false`.
+const BOOLEANS: [&str; 2] = ["store.tablets", "store.migrate"];
+
 /// Reads both into one table.
 pub(super) fn gather(
     file: Option<&Path>,
@@ -94,6 +97,13 @@ fn typed(path: &str, value: &str) -> Result<Value, SettingsError> {
             .parse()
             .map(Value::Integer)
             .map_err(|_| SettingsError::new(path, "is not a whole number"));
+    }
+    if BOOLEANS.contains(&path) {
+        return value
+            .trim()
+            .parse()
+            .map(Value::Boolean)
+            .map_err(|_| SettingsError::new(path, "is neither true nor false"));
     }
     Ok(Value::String(value.to_owned()))
 }

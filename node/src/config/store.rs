@@ -35,6 +35,7 @@ pub(super) struct Written {
     path: Option<PathBuf>,
     nodes: Option<Vec<String>>,
     datacenter: Option<String>,
+    rack: Option<String>,
     keyspace: Option<String>,
     replication: Option<u32>,
     tablets: Option<bool>,
@@ -42,6 +43,7 @@ pub(super) struct Written {
     password: Option<Secret>,
     password_file: Option<PathBuf>,
     tls_ca: Option<PathBuf>,
+    migrate: Option<bool>,
     retention: Option<String>,
 }
 
@@ -58,6 +60,7 @@ impl Written {
         let foreign = [
             ("nodes", self.nodes.is_some()),
             ("datacenter", self.datacenter.is_some()),
+            ("rack", self.rack.is_some()),
             ("keyspace", self.keyspace.is_some()),
             ("replication", self.replication.is_some()),
             ("tablets", self.tablets.is_some()),
@@ -65,6 +68,7 @@ impl Written {
             ("password", self.password.is_some()),
             ("password_file", self.password_file.is_some()),
             ("tls_ca", self.tls_ca.is_some()),
+            ("migrate", self.migrate.is_some()),
         ];
         if let Some((key, _)) = foreign.into_iter().find(|(_, given)| *given) {
             return Err(SettingsError::new(
@@ -87,6 +91,7 @@ impl Written {
         let settings = CqlSettings {
             nodes: self.nodes.unwrap_or_default(),
             datacenter: self.datacenter.unwrap_or_default(),
+            rack: self.rack,
             keyspace: self.keyspace.unwrap_or_else(|| "ting".to_owned()),
             replication: self.replication.unwrap_or(3),
             tablets: self.tablets,
@@ -94,6 +99,7 @@ impl Written {
             password: password.map(|password| password.reveal().to_owned()),
             tls_ca: self.tls_ca,
             retention,
+            migrate: self.migrate.unwrap_or(true),
         };
         match settings.validate() {
             Err(ConnectError::Setting { key, why }) => Err(SettingsError::new(key, why)),

@@ -100,6 +100,12 @@ fn what_is_wrong_is_said_of_its_key() {
             "[store]\ntablets = true",
             "store.tablets: is for store.kind",
         ),
+        ("[store]\nrack = \"r1\"", "store.rack: is for store.kind"),
+        (
+            "[store]\nmigrate = false",
+            "store.migrate: is for store.kind",
+        ),
+        ("[store]\nmigrate = \"no\"", "store.migrate: "),
         ("[store]\nkind = \"cql\"", "store.nodes: name at least one"),
         (
             "[store]\nkind = \"cql\"\npath = \"x\"",
@@ -134,6 +140,31 @@ fn what_is_wrong_is_said_of_its_key() {
     }
     let told = refused("", &[("TING_LIMITS__SENDS_BURST", "many")]);
     assert_eq!(told, "limits.sends_burst: is not a whole number");
+    let told = refused("", &[("TING_STORE__MIGRATE", "perhaps")]);
+    assert_eq!(told, "store.migrate: is neither true nor false");
+}
+
+/// The settings of a database, with these variables.
+fn database(environment: &[(&str, &str)]) -> cql::scylla::CqlSettings {
+    let file = "[store]\nkind = \"cql\"\nnodes = [\"127.0.0.1:9042\"]\ndatacenter = \"dc1\"\n";
+    match load(file, environment).unwrap().store {
+        StoreSettings::Cql(settings) => settings,
+        StoreSettings::Embedded { .. } => panic!("a database was asked for"),
+    }
+}
+
+#[test]
+fn a_database_is_migrated_and_knows_no_racks_unless_it_is_said() {
+    let settings = database(&[]);
+    assert!(settings.migrate && settings.rack.is_none() && settings.tablets.is_none());
+    let settings = database(&[
+        ("TING_STORE__TABLETS", "true"),
+        ("TING_STORE__MIGRATE", " false "),
+        ("TING_STORE__RACK", "rack1"),
+    ]);
+    assert_eq!(settings.tablets, Some(true));
+    assert!(!settings.migrate);
+    assert_eq!(settings.rack.as_deref(), Some("rack1"));
 }
 
 #[test]

@@ -5,10 +5,6 @@ use super::CopyError;
 use crate::copy::{Lifetimes, Table};
 use crate::{Ended, KeyClaim, MessageId, Millis, SignIn, StoreError};
 use futures::TryStreamExt;
-use std::time::Duration;
-
-/// How long a page may take: they are long, and nobody waits for one.
-const PAGE: Duration = Duration::from_secs(30);
 
 /// Of each row the number by which its end is known, if it has one.
 ///
@@ -34,6 +30,7 @@ fn ends(table: Table, number: i64, life: Lifetimes) -> Option<Millis> {
         Table::SignIns => Some(number + SignIn::LIFETIME),
         Table::Marks => Some(number / 1_000 + Ended::LIFETIME),
         Table::Keys => Some(number + KeyClaim::LIFETIME),
+        Table::Inbox => Some(number + life.retention()?),
         Table::Messages => Some(MessageId::from_i64(number).time() + life.retention()?),
         _ => None,
     }
@@ -41,8 +38,7 @@ fn ends(table: Table, number: i64, life: Lifetimes) -> Option<Millis> {
 
 /// Counts the rows of a table that have not outlived their time.
 pub(super) async fn count(link: &Link, table: Table, life: Lifetimes) -> Result<u64, CopyError> {
-    let mut statement = link.prepare_read(of(table)).await?;
-    statement.set_request_timeout(Some(PAGE));
+    let statement = link.prepare_patient_read(of(table)).await?;
     let failed = |error: &dyn std::fmt::Display| StoreError::Unavailable(error.to_string());
     let pages = link.session.execute_iter(statement, ()).await;
     let rows = pages.map_err(|error| failed(&error))?;

@@ -120,7 +120,7 @@ impl<'a> Writer<'a> {
                 let at = micros(*ended_at);
                 messages.put_mark(*id, conversation, ttl, at).await
             }
-            Row::Inbox(inbox) => self.store.inboxes.put(inbox).await,
+            Row::Inbox(inbox) => self.store.inboxes.put(inbox, ttl).await,
             Row::Key {
                 user,
                 key,

@@ -58,6 +58,13 @@ fn versions_count_up_by_one() {
     }
 }
 
+#[test]
+fn a_lock_outlives_the_slowest_statement_and_is_outlived_by_who_waits() {
+    let lock = Duration::from_secs(LOCK_SECONDS.unsigned_abs().into());
+    assert!(lock > STATEMENT + STATEMENT + open::AGREEMENT);
+    assert!(PATIENCE > lock + STATEMENT);
+}
+
 #[tokio::test]
 async fn a_schema_one_version_newer_is_run_on_and_two_are_not() {
     let Some(settings) = server(&unique("versions")) else {
@@ -124,7 +131,7 @@ async fn a_migrator_that_was_killed_is_followed_by_the_next() {
     let next = migrate(&settings, &[ONE, TWO]).await;
     assert_eq!(next, Ok(Schema { have: 2, want: 2 }));
     // Not killed, only paused: it does not go on with what is another's now.
-    let late = killed.statements_of(&ONE).await;
+    let late = killed.statements_of(ONE.text).await;
     assert_eq!(late, Err(SchemaError::LockLost.into()));
     drop_keyspace(&settings).await;
 }

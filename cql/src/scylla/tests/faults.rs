@@ -2,12 +2,12 @@
 //! so these tests run on one node alone. Changes
 //! of the members' view are the store's only batches.
 
-use super::proxy::{Fault, Proxy, Wire};
+use super::proxy::{Fault, LATE, Proxy, Wire};
 use super::{message, server, store, unique};
 use crate::scylla::CqlStore;
 use crate::{
     Append, ChannelName, ClaimedName, Conversation, KeyClaim, Members, MessageId, NewUser, Range,
-    Store, StoreError, Swapped, UserId, Username,
+    Store, StoreError, Swapped, User, UserId, Username,
 };
 use std::time::{Duration, Instant};
 
@@ -112,15 +112,92 @@ async fn an_index_row_without_its_message_is_nothing() {
     }
 }
 
+/// How many requests of an end hold its id before the mark: what is read of the index, and of the
+/// row.
+const BEFORE_MARK: usize = 2;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_that_came_as_far_as_its_mark_is_ended_by_the_next_one() {
+    let Some((store, direct, proxy)) = behind().await else {
+        return;
+    };
+    let name = ChannelName::parse(&unique("end")).unwrap();
+    let channel = Conversation::Channel(name);
+    let said = message(MessageId(fresh_id()), &channel, "half ended");
+    assert_eq!(store.append(&said, None).await, Ok(Append::Kept));
+    let marker = said.id.as_i64().to_be_bytes();
+    proxy.set(&marker, BEFORE_MARK + 1, Fault::LoseRequest);
+    is_unknown(store.end_message(&channel, said.id, 0).await);
+    assert!(proxy.sprung());
+    let placed = direct.placed(said.id).await.unwrap();
+    assert!(matches!(placed, crate::Placed::Ended(_)), "{placed:?}");
+    assert_eq!(count(&direct, &channel).await, 1);
+
+    assert_eq!(direct.end_message(&channel, said.id, 0).await, Ok(true));
+    assert_eq!(count(&direct, &channel).await, 0);
+    assert_eq!(direct.end_message(&channel, said.id, 0).await, Ok(false));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_that_nobody_waits_for_any_more_comes_to_its_end() {
+    let Some((store, direct, proxy)) = behind().await else {
+        return;
+    };
+    let name = ChannelName::parse(&unique("end")).unwrap();
+    let channel = Conversation::Channel(name);
+    let said = message(MessageId(fresh_id()), &channel, "ended by nobody");
+    assert_eq!(store.append(&said, None).await, Ok(Append::Kept));
+    let marker = said.id.as_i64().to_be_bytes();
+    // The mark is there, and whoever ends it has not heard so when the asker goes away.
+    proxy.set(&marker, BEFORE_MARK, Fault::DelayAnswer);
+    let end = store.end_message(&channel, said.id, 0);
+    assert!(tokio::time::timeout(LATE / 2, end).await.is_err());
+    assert!(proxy.sprung());
+    let begun = Instant::now();
+    while count(&direct, &channel).await > 0 {
+        assert!(begun.elapsed() < Duration::from_secs(10), "the row stays");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_that_can_not_be_counted_is_followed_by_another_all_the_same() {
+    let Some((store, direct, proxy)) = behind().await else {
+        return;
+    };
+    let name = ChannelName::parse(&unique("count")).unwrap();
+    let channel = Conversation::Channel(name);
+    let buckets = store.messages.buckets();
+    buckets.of_rows(5);
+    // The list of buckets, the index, the message, and then the count.
+    proxy.set(channel.key().as_bytes(), 3, Fault::LoseRequest);
+    let now = direct.now().await.unwrap();
+    let begun = Instant::now();
+    // Long before the count is given up, and no message waits for it.
+    for n in 0.. {
+        let sent = Instant::now();
+        let said = message(MessageId(MessageId::at(now).0 + n), &channel, "more");
+        assert_eq!(store.append(&said, None).await, Ok(Append::Kept));
+        assert!(sent.elapsed() < Duration::from_secs(1));
+        let plan = direct.messages.buckets().read(&channel).await.unwrap();
+        if plan.of(MessageId(u64::MAX >> 11)) != 0 {
+            break;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(20), "none is opened");
+    }
+    assert!(proxy.sprung());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_compare_and_set_that_came_through_unseen_is_seen_in_the_end() {
     let Some((store, direct, proxy)) = behind().await else {
         return;
     };
     let now = store.now().await.unwrap();
-    for _ in 0..3 {
+    // Too few replicas for the last step is no refusal: it may have been decided before.
+    for fault in [Fault::LoseAnswer, Fault::Refuse, Fault::LoseAnswer] {
         let name = ChannelName::parse(&unique("cas")).unwrap();
-        proxy.set(name.as_str().as_bytes(), 0, Fault::LoseAnswer);
+        proxy.set(name.as_str().as_bytes(), 0, fault);
         assert_eq!(store.create_channel(&name, now).await, Ok(true));
         assert!(proxy.sprung());
 
@@ -129,7 +206,7 @@ async fn a_compare_and_set_that_came_through_unseen_is_seen_in_the_end() {
             conversation: Conversation::Channel(name),
         };
         let (user, key) = (UserId(fresh_id()), unique("key"));
-        proxy.set(key.as_bytes(), 0, Fault::LoseAnswer);
+        proxy.set(key.as_bytes(), 0, fault);
         let bound = store.claim_key(user, &key, &claim, now).await;
         assert_eq!(bound, Ok(claim));
         assert!(proxy.sprung());
@@ -146,7 +223,7 @@ async fn a_compare_and_set_that_came_through_unseen_is_seen_in_the_end() {
                 username: Username::parse(&unique("cas")).unwrap(),
                 ..wish
             };
-            proxy.set(&wish.id.as_i64().to_be_bytes(), skip, Fault::LoseAnswer);
+            proxy.set(&wish.id.as_i64().to_be_bytes(), skip, fault);
             let claimed = store.claim_name(&wish).await;
             assert_eq!(claimed, Ok(ClaimedName::Claimed { released: vec![] }));
             assert!(proxy.sprung());
@@ -154,6 +231,43 @@ async fn a_compare_and_set_that_came_through_unseen_is_seen_in_the_end() {
             assert_eq!(named.map(|user| user.id), Some(wish.id));
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_stands_though_the_rows_of_who_was_before_can_not_be_freed() {
+    let Some((store, direct, proxy)) = behind().await else {
+        return;
+    };
+    let now = store.now().await.unwrap();
+    let number = format!("{:012}", rand::random_range(0..1_000_000_000_000u64));
+    let wish = |letter: &str, now| NewUser {
+        id: UserId(fresh_id()),
+        username: Username::parse(&format!("{letter}{number}")).unwrap(),
+        now,
+    };
+    // A large eta looks like the one, a small one like the other.
+    let long_ago = now - User::RELEASED_AFTER - 1;
+    let [one, other] = ["H", "n"].map(|letter| wish(letter, long_ago));
+    for old in [&one, &other] {
+        let claimed = store.claim_name(old).await;
+        assert_eq!(claimed, Ok(ClaimedName::Claimed { released: vec![] }));
+    }
+    let next = wish("η", now);
+    // Who was before is looked at, released and taken over from; then what is left is freed.
+    proxy.set(&one.id.as_i64().to_be_bytes(), 3, Fault::Refuse);
+    let claimed = store.claim_name(&next).await;
+    assert!(proxy.sprung());
+    match claimed {
+        Ok(ClaimedName::Claimed { mut released }) => {
+            released.sort();
+            let mut both = [one.id, other.id];
+            both.sort();
+            assert_eq!(released, both);
+        }
+        other => panic!("{other:?}"),
+    }
+    let named = direct.user_named(&next.username).await.unwrap();
+    assert_eq!(named.map(|user| user.id), Some(next.id));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,8 +1,11 @@
 //! Two nodes that take a conversation over from one another, with old copies and wrong clocks.
 
+use super::faults::behind;
+use super::proxy::{Fault, LATE};
 use super::{message, store, store_ahead, unique};
 use crate::{Append, ChannelName, Conversation, MessageId, Page, Placed, Range, Store, StoreError};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 const ALL: Range = Range {
     before: None,
@@ -79,6 +82,41 @@ async fn a_send_that_arrives_late_does_not_cover_the_one_that_followed_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_owner_that_was_paused_on_its_way_covers_nothing_that_was_done_meanwhile() {
+    let Some((paused, next, proxy)) = behind().await else {
+        return;
+    };
+    let paused = std::sync::Arc::new(paused);
+    let channel = channel();
+    let now = next.now().await.unwrap();
+    for (n, ends) in [(0, false), (1, true)] {
+        let id = MessageId(MessageId::at(now).0 + n);
+        let first = message(id, &channel, "decided before the pause");
+        // The answer to its first question, which is whether the index knows the id.
+        proxy.set(&id.as_i64().to_be_bytes(), 0, Fault::DelayAnswer);
+        let (store, said) = (paused.clone(), first.clone());
+        let asleep = tokio::spawn(async move { store.append(&said, None).await });
+        // Longer than the clocks of the two differ, and before the answer comes.
+        tokio::time::sleep(LATE / 4).await;
+        assert!(proxy.sprung());
+        let second = message(id, &channel, "acknowledged meanwhile");
+        assert_eq!(next.append(&second, None).await, Ok(Append::Kept));
+        if ends {
+            assert_eq!(next.end_message(&channel, id, now).await, Ok(true));
+        }
+        // What it is told is nobody's concern any more.
+        let _ = asleep.await.unwrap();
+        let placed = next.placed(id).await.unwrap();
+        if ends {
+            assert!(matches!(placed, Placed::Ended(_)), "{placed:?}");
+        } else {
+            assert_eq!(placed, Placed::Message(Box::new(second)));
+        }
+        assert_eq!(texts(&next, &channel).await, ["acknowledged meanwhile"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_bucket_opened_by_another_owner_hides_nothing_from_an_old_copy() {
     let (Some(one), Some(other)) = (store().await, store().await) else {
         return;
@@ -143,7 +181,7 @@ async fn a_full_bucket_is_followed_by_one_above_every_id_given() {
     store.messages.buckets().of_rows(20);
     let last = AtomicU64::new(0);
     // Filled until the next one is seen; it is opened while nobody waits for it.
-    let plan = tokio::time::timeout(std::time::Duration::from_secs(30), async {
+    let plan = tokio::time::timeout(Duration::from_secs(30), async {
         loop {
             let n = last.fetch_add(1, Ordering::Relaxed);
             let id = MessageId(MessageId::at(now).0 + n);
@@ -162,6 +200,25 @@ async fn a_full_bucket_is_followed_by_one_above_every_id_given() {
     let rows = last.load(Ordering::Relaxed);
     assert!(rows >= 20, "opened after {rows}");
     assert_eq!(texts(&store, &channel).await.len() as u64, rows);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_bucket_is_opened_by_what_was_known_before_a_pause() {
+    let Some(store) = store().await else { return };
+    let channel = channel();
+    let now = store.now().await.unwrap();
+    let buckets = store.messages.buckets();
+    let before = Instant::now().checked_sub(Duration::from_secs(61)).unwrap();
+    let refused = buckets.open_above(&channel, now, before).await;
+    assert!(
+        matches!(refused, Err(StoreError::Unavailable(_))),
+        "{refused:?}"
+    );
+    let highest = MessageId(u64::MAX >> 11);
+    assert_eq!(buckets.read(&channel).await.unwrap().of(highest), 0);
+    let opened = buckets.open_above(&channel, now, Instant::now()).await;
+    assert_eq!(opened, Ok(()));
+    assert_ne!(buckets.read(&channel).await.unwrap().of(highest), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
@@ -14,9 +15,16 @@ pub(super) enum Fault {
     LoseRequest,
     /// It is carried out, and nobody hears of it.
     LoseAnswer,
+    /// It is carried out, and answered [`LATE`]; so is what was asked after it.
+    DelayAnswer,
+    /// It is carried out, and answered as if too few replicas were there.
+    Refuse,
     /// It is carried out, and the connection ends before the answer.
     Cut,
 }
+
+/// How late a delayed answer is: within the time that a statement may take.
+pub(super) const LATE: Duration = Duration::from_millis(1_000);
 
 /// One fault, for one request.
 #[derive(Debug, Clone)]
@@ -113,20 +121,23 @@ async fn carry(
 ) {
     let (client_in, client_out) = client.into_split();
     let (server_in, server_out) = server.into_split();
-    // The streams of requests whose answers are lost.
-    let lost = Arc::new(Mutex::new(Vec::new()));
+    // The streams of requests whose answers meet a fault.
+    let marked = Arc::new(Mutex::new(Vec::new()));
     let cut = async {
         // Ends with the test, too.
         let _ = wire.clone().wait_for(|wire| *wire == Wire::Cut).await;
     };
     let hung = wire.clone();
     tokio::select! {
-        () = requests(client_in, server_out, trap, lost.clone(), hung.clone()) => {}
-        () = answers(server_in, client_out, lost, hung) => {}
+        () = requests(client_in, server_out, trap, marked.clone(), hung.clone()) => {}
+        () = answers(server_in, client_out, marked, hung) => {}
         () = cut => {}
     }
     wire.mark_unchanged();
 }
+
+/// Streams, and what becomes of the answer on each.
+type Marked = Arc<Mutex<Vec<([u8; 2], Fault)>>>;
 
 /// A frame's head: version, flags, two bytes of stream, opcode, four bytes of length.
 const HEAD: usize = 9;
@@ -146,7 +157,7 @@ async fn requests(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     trap: Arc<Mutex<Option<Trap>>>,
-    lost: Arc<Mutex<Vec<[u8; 2]>>>,
+    marked: Marked,
     mut wire: watch::Receiver<Wire>,
 ) {
     while let Some(frame) = frame(&mut from).await {
@@ -154,8 +165,9 @@ async fn requests(
         let _ = wire.wait_for(|wire| *wire != Wire::Hung).await;
         match spring(&trap, &frame) {
             Some(Fault::LoseRequest) => continue,
-            Some(Fault::LoseAnswer | Fault::Cut) if frame.len() < HEAD => continue,
-            Some(Fault::LoseAnswer) => lost.lock().unwrap().push([frame[2], frame[3]]),
+            Some(fault @ (Fault::LoseAnswer | Fault::DelayAnswer | Fault::Refuse)) => {
+                marked.lock().unwrap().push(([frame[2], frame[3]], fault));
+            }
             Some(Fault::Cut) => {
                 let _ = to.write_all(&frame).await;
                 // What was written is carried out, for the server reads it before the end.
@@ -192,20 +204,42 @@ fn spring(trap: &Mutex<Option<Trap>>, frame: &[u8]) -> Option<Fault> {
 async fn answers(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
-    lost: Arc<Mutex<Vec<[u8; 2]>>>,
+    marked: Marked,
     mut wire: watch::Receiver<Wire>,
 ) {
-    while let Some(frame) = frame(&mut from).await {
+    while let Some(mut frame) = frame(&mut from).await {
         // Ends with the test, too.
         let _ = wire.wait_for(|wire| *wire != Wire::Hung).await;
         let stream = [frame[2], frame[3]];
-        let is_lost = {
-            let mut lost = lost.lock().unwrap();
-            let position = lost.iter().position(|lost| *lost == stream);
-            position.map(|position| lost.swap_remove(position))
+        let fault = {
+            let mut marked = marked.lock().unwrap();
+            let position = marked.iter().position(|(marked, _)| *marked == stream);
+            position.map(|position| marked.swap_remove(position).1)
         };
-        if is_lost.is_none() && to.write_all(&frame).await.is_err() {
+        match fault {
+            Some(Fault::LoseAnswer) => continue,
+            Some(Fault::DelayAnswer) => tokio::time::sleep(LATE).await,
+            Some(Fault::Refuse) => frame = refusal(&frame),
+            _ => {}
+        }
+        if to.write_all(&frame).await.is_err() {
             return;
         }
     }
+}
+
+/// The answer `UNAVAILABLE` instead of that one: one replica of the two that make a quorum is there.
+fn refusal(answer: &[u8]) -> Vec<u8> {
+    const ERROR: u8 = 0x00;
+    let why = b"too few replicas";
+    let mut body = 0x1000_u32.to_be_bytes().to_vec();
+    body.extend(u16::try_from(why.len()).unwrap().to_be_bytes());
+    body.extend(why);
+    body.extend(6_u16.to_be_bytes());
+    body.extend(2_u32.to_be_bytes());
+    body.extend(1_u32.to_be_bytes());
+    let mut frame = vec![answer[0], 0, answer[2], answer[3], ERROR];
+    frame.extend(u32::try_from(body.len()).unwrap().to_be_bytes());
+    frame.extend(body);
+    frame
 }
