@@ -44,6 +44,8 @@ struct Past {
     clean: bool,
     rev: u64,
     author_rev: u64,
+    /// Whether only a relay has said so: others may not know.
+    heard: bool,
 }
 
 /// The state of one conversation at its owner.
@@ -139,7 +141,7 @@ impl Timeline {
     /// False if that was known.
     pub fn sent(&mut self, mut entry: Entry, author_rev: u64) -> bool {
         let id = entry.id;
-        if matches!(self.past.get(&id), Some(past) if past.end == End::Sent) {
+        if matches!(self.past.get(&id), Some(past) if past.end == End::Sent && !past.heard) {
             return false;
         }
         let rev = self.rev(id);
@@ -224,6 +226,7 @@ impl Timeline {
                     clean: false,
                     rev: 0,
                     author_rev: 0,
+                    heard: true,
                 });
             }
         }
@@ -255,6 +258,7 @@ impl Timeline {
             clean,
             rev: entry.rev,
             author_rev,
+            heard: false,
         };
         self.past.insert(entry.id, past);
         self.changed.insert(entry.id, Change::Ended(entry, end));

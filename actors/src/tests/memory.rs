@@ -96,6 +96,16 @@ struct State {
     keys: HashMap<(UserId, String), (KeyClaim, Millis)>,
 }
 
+impl State {
+    /// A person who is gone leaves neither sign-ins nor lists behind.
+    fn forget(&mut self, user: UserId) {
+        self.users.remove(&user);
+        self.sign_ins.retain(|_, sign_in| sign_in.user != user);
+        self.names.retain(|(owner, _), _| *owner != user);
+        self.reads.retain(|(owner, _), _| *owner != user);
+    }
+}
+
 impl Default for MemoryStore {
     fn default() -> Self {
         let mood = tokio::sync::watch::Sender::new(Mood::Answers);
@@ -270,8 +280,7 @@ impl Store for MemoryStore {
                 return ClaimedName::Alike;
             }
             for user in &alike {
-                state.users.remove(&user.id);
-                state.sign_ins.retain(|_, sign_in| sign_in.user != user.id);
+                state.forget(user.id);
             }
             let user = User {
                 id: new.id,
@@ -337,8 +346,7 @@ impl Store for MemoryStore {
             {
                 return false;
             }
-            state.users.remove(&id);
-            state.sign_ins.retain(|_, sign_in| sign_in.user != id);
+            state.forget(id);
             true
         })
         .await

@@ -67,6 +67,19 @@ fn what_is_sent_keeps_its_place_and_is_told_once() {
 }
 
 #[test]
+fn what_one_relay_knows_as_sent_is_told_to_the_others() {
+    let mut timeline = Timeline::default();
+    timeline.announced(vec![ghost(4, 1, "a")], Vec::new());
+    timeline.announced(Vec::new(), vec![(MessageId(4), End::Sent)]);
+    assert_eq!(timeline.ghosts().count(), 0);
+    assert!(timeline.take_changes().is_empty());
+    // Found by a later read than the first one.
+    assert!(timeline.sent(sent(4, "a"), 0));
+    assert_eq!(ids(&timeline.take_changes()), [4]);
+    assert!(!timeline.sent(sent(4, "a"), 0));
+}
+
+#[test]
 fn an_erased_message_leaves_an_empty_text_and_no_ghost() {
     let mut timeline = Timeline::default();
     timeline.begin(ghost(4, 1, "a"));
