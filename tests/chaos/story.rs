@@ -232,6 +232,12 @@ impl Drop for Story {
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("again: {}", self.again);
+            // Those who watch and type hold on to the nodes, which so don't show their logs.
+            for place in 0..self.nodes.len() {
+                let lines = self.lab.cluster().process(place).log();
+                let kept = tests::log::keep(&format!("node {place}"), &lines);
+                eprintln!("what node {place} said is kept: {kept:?}");
+            }
         }
         for task in self.viewers.iter().chain(&self.actors) {
             task.abort();

@@ -9,7 +9,15 @@ use std::path::{Path, PathBuf};
 pub(super) struct Lock {
     // The system lets go of the lock when the file is closed. The file itself stays: who
     // removed it could remove the one that another process has just locked.
-    _file: File,
+    file: File,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // A process that was forked this moment and has not begun its program has the file open,
+        // too. If this fails, closing it is left.
+        let _ = self.file.unlock();
+    }
 }
 
 /// Why there is no lock.
@@ -44,7 +52,7 @@ impl Lock {
 
 fn try_lock(file: File) -> Result<Lock, NoLock> {
     match file.try_lock() {
-        Ok(()) => Ok(Lock { _file: file }),
+        Ok(()) => Ok(Lock { file }),
         Err(TryLockError::WouldBlock) => Err(NoLock::Held),
         Err(TryLockError::Error(error)) => Err(NoLock::Failed(error)),
     }
