@@ -350,15 +350,7 @@ impl State {
             return;
         }
         let sockets = self.node.sockets.clone();
-        let update = sockets.encode(Event::TypingMessages(entries));
-        let sent: Vec<&Entry> = entries.iter().filter(|entry| !entry.typing).collect();
-        let messages: Vec<(&Entry, Packet)> = if self.parts.want_messages() {
-            sent.iter()
-                .map(|entry| (*entry, sockets.encode(Event::Message(entry))))
-                .collect()
-        } else {
-            Vec::new()
-        };
+        let told = self.encode(entries, self.parts.want_messages());
         let cursors = self.parts.cursors(entries, |target| {
             sockets.encode(Event::Cursor {
                 target,
@@ -366,14 +358,7 @@ impl State {
             })
         });
         for part in self.parts.iter() {
-            let mut packets = vec![update.clone()];
-            if part.wants.messages {
-                // In a private the author's own connections see the update alone.
-                let theirs = messages
-                    .iter()
-                    .filter(|(entry, _)| self.is_for(part.person, entry));
-                packets.extend(theirs.map(|(_, packet)| packet.clone()));
-            }
+            let mut packets = self.packets(&told, part.wants, part.person);
             packets.extend(
                 cursors
                     .get(&part.person)
@@ -385,6 +370,31 @@ impl State {
         if !self.ticking {
             self.tick();
         }
+    }
+
+    /// Encodes what is told, once for all who are; `message` events if anybody wants them.
+    fn encode<'a>(&self, entries: &'a [Entry], want_messages: bool) -> Told<'a> {
+        let sockets = &self.node.sockets;
+        let sent = entries
+            .iter()
+            .filter(|entry| want_messages && !entry.typing);
+        let encoded = |entry| (entry, sockets.encode(Event::Message(entry)));
+        Told {
+            update: sockets.encode(Event::TypingMessages(entries)),
+            messages: sent.map(encoded).collect(),
+        }
+    }
+
+    /// What somebody gets of it.
+    fn packets(&self, told: &Told<'_>, wants: Wants, person: Option<UserId>) -> Vec<Packet> {
+        let mut packets = vec![told.update.clone()];
+        if wants.messages {
+            // In a private the author's own connections see the update alone.
+            let messages = told.messages.iter();
+            let theirs = messages.filter(|(entry, _)| self.is_for(person, entry));
+            packets.extend(theirs.map(|(_, packet)| packet.clone()));
+        }
+        packets
     }
 
     /// Whether a message is for this person: in a private `message` goes to the target only.
@@ -457,6 +467,12 @@ impl State {
             _ => {}
         }
     }
+}
+
+/// Entries as they go over the wire.
+struct Told<'a> {
+    update: Packet,
+    messages: Vec<(&'a Entry, Packet)>,
 }
 
 /// Takes out of a snapshot what frames of the same life have told already: it becomes what was

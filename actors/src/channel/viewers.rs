@@ -357,9 +357,7 @@ impl Node {
         let _ = peer.cast(PeerMessage::say(Body::Tell(word)));
         Ok(())
     }
-}
 
-impl Node {
     /// Gives a frame to the relay here. One of a private that had nobody to show it to may have
     /// ended, without its owner knowing, before one of its people came: it is started again.
     pub fn show_frame(

@@ -4,15 +4,16 @@
 //! is shown to nobody who comes before the owner has said, since then, that it is what there is.
 //! What was sent or taken away meanwhile they are told at once.
 
-use super::{Due, RelayMessage, State, Viewer, parts};
+use super::{Due, RelayMessage, State, Told, Viewer, parts};
 use crate::channel::ChannelMessage;
-use crate::edge::{Entry, Event, Packet};
+use crate::edge::{ConnectionId, Entry, Event};
 use crate::frame::Epoch;
 use crate::node::CONFIRM_TIMEOUT;
-use cql::{Conversation, Millis};
+use cql::Millis;
 use ractor::RpcReplyPort;
 use std::collections::HashSet;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 /// What was sent this long before somebody came may not have been in the history that this one
 /// read: as long as a write and clocks may take, in milliseconds.
@@ -41,7 +42,7 @@ impl Drop for Confirming {
 
 impl State {
     pub(super) fn enter(&mut self, viewer: Viewer, reply: Option<RpcReplyPort<()>>) {
-        self.used_at = tokio::time::Instant::now();
+        self.used_at = Instant::now();
         // If this actor fails, those who wait are to come again, too.
         let mut rooms = self.node.directory.rooms();
         let members = rooms.entry(self.conversation.clone()).or_default();
@@ -56,7 +57,7 @@ impl State {
         self.confirm();
     }
 
-    pub(super) fn leave(&mut self, connection: crate::edge::ConnectionId) {
+    pub(super) fn leave(&mut self, connection: ConnectionId) {
         self.entering
             .retain(|entering| entering.viewer.connection != connection);
         if let Some(room) = self.parts.remove(connection) {
@@ -164,14 +165,16 @@ impl State {
     pub(super) fn tell_entering(&self, entries: &[Entry]) {
         let over = |entry: &&Entry| !entry.typing || entry.text.is_empty();
         let over: Vec<Entry> = entries.iter().filter(over).cloned().collect();
-        if over.is_empty() {
+        if over.is_empty() || self.entering.is_empty() {
             return;
         }
-        let mut told = HashSet::new();
+        let wants = |entering: &Entering| entering.viewer.wants.messages;
+        let told = self.encode(&over, self.entering.iter().any(wants));
+        let mut reached = HashSet::new();
         for Entering { viewer, .. } in &self.entering {
             let connection = viewer.connection;
-            if !self.parts.contains(connection) && told.insert(connection) {
-                self.tell_one(viewer, &over);
+            if !self.parts.contains(connection) && reached.insert(connection) {
+                self.tell_one(viewer, &told);
             }
         }
     }
@@ -180,26 +183,19 @@ impl State {
     /// But the owner may have heard of this relay only after they had read it, if it had to be
     /// asked again: they are told what was sent since they came, and drop what they know.
     pub(super) fn tell_missed(&self, sent: &[Entry], ask: u64) {
-        for entering in &self.entering {
+        for entering in self.entering.iter().filter(|it| it.came < ask) {
             let from = entering.came_at - WRITTEN_WITHIN;
             let since = |entry: &&Entry| entry.datetime_sent.is_some_and(|at| at >= from);
             let missed: Vec<Entry> = sent.iter().filter(since).cloned().collect();
-            if entering.came < ask && !missed.is_empty() {
-                self.tell_one(&entering.viewer, &missed);
+            if !missed.is_empty() {
+                let viewer = &entering.viewer;
+                self.tell_one(viewer, &self.encode(&missed, viewer.wants.messages));
             }
         }
     }
 
-    fn tell_one(&self, viewer: &Viewer, entries: &[Entry]) {
-        let sockets = &self.node.sockets;
-        let mut packets: Vec<Packet> = vec![sockets.encode(Event::TypingMessages(entries))];
-        if viewer.wants.messages {
-            let is_private = matches!(self.conversation, Conversation::Private(..));
-            let person = is_private.then_some(viewer.user);
-            let theirs = entries.iter().filter(|entry| !entry.typing);
-            let theirs = theirs.filter(|entry| self.is_for(person, entry));
-            packets.extend(theirs.map(|entry| sockets.encode(Event::Message(entry))));
-        }
-        sockets.emit(viewer.connection, &packets);
+    fn tell_one(&self, viewer: &Viewer, told: &Told<'_>) {
+        let packets = self.packets(told, viewer.wants, self.parts.person(viewer));
+        self.node.sockets.emit(viewer.connection, &packets);
     }
 }

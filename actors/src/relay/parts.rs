@@ -67,9 +67,14 @@ impl Parts {
         self.iter().any(|part| part.wants.messages)
     }
 
+    /// In a private, whose a connection is.
+    pub fn person(&self, viewer: &Viewer) -> Option<UserId> {
+        matches!(self.conversation, Conversation::Private(..)).then_some(viewer.user)
+    }
+
     /// Takes a connection in; the room it belongs to.
     pub fn add(&mut self, viewer: &Viewer) -> Room {
-        let person = matches!(self.conversation, Conversation::Private(..)).then_some(viewer.user);
+        let person = self.person(viewer);
         let fits = |part: &Part| {
             part.wants == viewer.wants && part.person == person && part.size < PART_SIZE
         };
