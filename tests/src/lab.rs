@@ -171,11 +171,16 @@ impl Lab {
         Some((name, up.map(str::to_owned).collect()))
     }
 
+    /// What each of them says; none of one that says nothing.
+    pub async fn views(&self) -> Vec<Option<(String, BTreeSet<String>)>> {
+        let views = (0..self.size()).map(|place| self.view(place));
+        futures::future::join_all(views).await
+    }
+
     /// The places of those that are up, if they say the same: each of them is up in its own view,
     /// and nobody else is.
     pub async fn up(&self) -> Option<Vec<usize>> {
-        let views = (0..self.size()).map(|place| self.view(place));
-        let views = futures::future::join_all(views).await;
+        let views = self.views().await;
         let up = views.iter().enumerate().filter_map(|(place, view)| {
             let (name, up) = view.as_ref()?;
             up.contains(name).then_some((place, up))

@@ -101,8 +101,9 @@ impl Backend for Fake {
         let username = login.sign_in.username;
         let people = [username.clone()];
         let response = self.sockets.encode(Event::LoggedIn { people: &people });
-        self.sockets.join(login.connection, &everybody());
+        // Others log in meanwhile: who were in the room first could hear their `join` first.
         self.sockets.emit(login.connection, &[response]);
+        self.sockets.join(login.connection, &everybody());
         let join = self.sockets.encode(Event::Join(&username));
         self.sockets.emit_to_room(&everybody(), &[join]);
         self.tell(Told::LoggedIn(login.connection, username.to_string()));
