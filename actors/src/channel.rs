@@ -19,12 +19,12 @@ pub use messages::{Answer, Beginning, ChannelMessage, Due, StoreAnswer, awaited}
 pub use outgoing::Outgoing;
 
 use crate::edge::{Entry, Target};
-use crate::frame::Epoch;
+use crate::frame::{End, Epoch};
 use crate::node::{CONFIRM_TIMEOUT, Lives, Node, STORE_TIMEOUT};
 use crate::relay::RelayMessage;
 use crate::requests::{History, Unanswered};
 use crate::tail::Tail;
-use crate::timeline::Timeline;
+use crate::timeline::{Known, Timeline};
 use cluster_config::Shard;
 use cql::{Conversation, Message, MessageId, Range, StoreError, UserId, Username};
 use opening::Opening;
@@ -244,8 +244,10 @@ impl State {
             ChannelMessage::History { range, reply } => self.history(range, reply),
             ChannelMessage::Watch { node, from } => self.watch(node, from),
             ChannelMessage::Confirm { node, ask } => self.confirm(node, ask),
-            // One that comes late has nothing that the relay won't ask about.
-            ChannelMessage::Announced { .. } | ChannelMessage::Release => {}
+            ChannelMessage::Announced { ghosts, ended, .. } => {
+                self.announced_late(ghosts, ended).await;
+            }
+            ChannelMessage::Release => {}
             ChannelMessage::HandedOver { ghosts, ended } => self.handed_over(ghosts, ended).await,
             ChannelMessage::Abandon { id, by, answer } => self.abandon(id, by, answer),
             ChannelMessage::PersonOn { node } => self.person_on(node),
@@ -273,10 +275,7 @@ impl State {
                 end,
                 clean,
                 answer,
-            } => {
-                self.timeline.end(id, end, clean);
-                self.answer_when_seen(answer);
-            }
+            } => self.ended(id, end, clean, answer),
             ChannelMessage::Answered(answer) => self.answered(answer).await,
             ChannelMessage::Due(due) => self.due(due),
             #[cfg(test)]
@@ -350,7 +349,23 @@ impl State {
         if message.id >= self.timeline.low() {
             self.timeline.sent(entry(&message, target), author_rev);
         }
+        // It may have been found in the store while an actor still types it.
+        self.tell_over(message.id, End::Sent);
         self.tail.insert(message);
+    }
+
+    /// A message is over, and its actor gone.
+    fn ended(&mut self, id: MessageId, end: End, clean: bool, answer: Option<Answer>) {
+        let is_sent = matches!(self.timeline.known(id), Known::Ended { end: End::Sent, .. });
+        // It was found in the store while its author had it taken out there.
+        let taken_out = end == End::Erased && !clean && is_sent;
+        if taken_out && let Some(message) = self.tail.remove(id) {
+            let target = self.target_of(&message);
+            self.timeline.delete_sent(entry(&message, target));
+        } else {
+            self.timeline.end(id, end, clean);
+        }
+        self.answer_when_seen(answer);
     }
 
     fn housekeeping(&mut self) {

@@ -41,8 +41,8 @@ pub enum TypingMessageMessage {
     },
     /// Asked: where it is, and whose.
     Whereabouts { reply: RpcReplyPort<Whereabouts> },
-    /// Told: it is over; nothing is answered before viewers know.
-    Over { end: End, answer: Option<Answer> },
+    /// Told: it is over, as its channel has found out.
+    Over { end: End },
     /// Told: its author's connection went, if it still belongs to that.
     Abandoned { by: Belongs, answer: Option<Answer> },
     /// Told: a node is no member any more.
@@ -152,7 +152,12 @@ impl Actor for TypingMessage {
                     author: state.begin.ghost.entry.author,
                 });
             }
-            TypingMessageMessage::Over { end, answer } => state.over(&myself, end, answer),
+            TypingMessageMessage::Over { end } => {
+                // What the store is asked meanwhile, it will say itself.
+                if matches!(state.phase, Phase::Typing) || end == End::Deleted {
+                    state.over(&myself, end, None);
+                }
+            }
             TypingMessageMessage::Abandoned { by, answer } => {
                 // A message that is being sent is on its way: its author asked for that.
                 let its = state.begin.ghost.belongs == by;

@@ -5,7 +5,6 @@ use crate::edge::Entry;
 use crate::frame::End;
 use crate::requests::{History, TypingError, Unanswered};
 use crate::timeline::Known;
-use crate::typing_message::TypingMessageMessage;
 use cql::{Message, MessageId, Page, Placed, Range, StoreError};
 use ractor::RpcReplyPort;
 use std::collections::BTreeMap;
@@ -141,11 +140,7 @@ impl State {
             let target = self.target_of(&message);
             self.timeline.delete_sent(entry(&message, target));
         } else if was_typed {
-            let over = TypingMessageMessage::Over {
-                end: End::Deleted,
-                answer: None,
-            };
-            let _ = self.node.directory.typing_messages.tell_if_there(&id, over);
+            self.tell_over(id, End::Deleted);
             self.timeline.end(id, End::Deleted, true);
         } else {
             let _ = reply.send(Err(TypingError::NotFound));

@@ -15,6 +15,10 @@ const LINGER: Duration = Duration::from_secs(1);
 /// In how young a life what the last owner says is taken in.
 const HEARD_WITHIN: Duration = Duration::from_secs(1);
 
+/// In how young a life a relay that was not heard in time may still say what is being typed: about
+/// as long as a link takes to come back. Erasing it meanwhile needs its author, whose word is known.
+const ANNOUNCED_WITHIN: Duration = Duration::from_secs(5);
+
 impl State {
     /// Out of the directory: whatever still comes is handed on.
     pub(super) fn leave(&mut self) {
@@ -81,11 +85,27 @@ impl State {
         if self.began.elapsed() > HEARD_WITHIN {
             return;
         }
+        self.take_in(ghosts, ended).await;
+    }
+
+    /// A relay that this life did not wait for: what it shows is not gone because of that, and
+    /// what it knows to be over for good is not typed again.
+    pub(super) async fn announced_late(
+        &mut self,
+        ghosts: Vec<Ghost>,
+        ended: Vec<(MessageId, End)>,
+    ) {
+        let is_young = self.began.elapsed() <= ANNOUNCED_WITHIN;
+        let ghosts = if is_young { ghosts } else { Vec::new() };
+        let for_good = |(_, end): &(_, End)| matches!(end, End::Sent | End::Deleted | End::Erased);
+        let ended = ended.into_iter().filter(for_good).collect();
+        self.take_in(ghosts, ended).await;
+    }
+
+    async fn take_in(&mut self, ghosts: Vec<Ghost>, ended: Vec<(MessageId, End)>) {
         for (id, end) in ended {
-            let over = TypingMessageMessage::Over { end, answer: None };
-            let typing = &self.node.directory.typing_messages;
             // Its actor says that it is over.
-            if typing.tell_if_there(&id, over).is_err() {
+            if !self.tell_over(id, end) {
                 self.timeline.announced(Vec::new(), vec![(id, end)]);
             }
         }
@@ -94,9 +114,17 @@ impl State {
         let fresh: Vec<MessageId> = fresh.filter(|id| !known(*id)).collect();
         self.timeline.announced(ghosts, Vec::new());
         self.start_announced(&fresh).await;
+        self.show_what_was_sent();
         if self.timeline.has_changes() {
             self.changed(self.node.clock.now());
         }
+    }
+
+    /// Says to the actor of a message that it is over, if there is one.
+    pub(super) fn tell_over(&self, id: MessageId, end: End) -> bool {
+        let over = TypingMessageMessage::Over { end };
+        let typing = &self.node.directory.typing_messages;
+        typing.tell_if_there(&id, over).is_ok()
     }
 
     /// What reaches it after it left is said to whoever has the conversation now; what it asked

@@ -76,7 +76,7 @@ impl State {
             End::Erased | End::Deleted => {
                 let _ = reply.send(Err(TypingError::NotFound));
             }
-            End::Expired if author.is_some() && typist.is_some() => {
+            End::Expired if clean && author.is_some() && typist.is_some() => {
                 self.anew(id, stroke, since, reply);
             }
             End::Absent if clean && author.is_some() && typist.is_some() => {

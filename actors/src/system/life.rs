@@ -38,7 +38,11 @@ impl System {
             limits,
             links,
         } = start;
-        let (clock, claims) = wait_for_store(&*store).await?;
+        let FirstWords {
+            clock,
+            claims,
+            cookie,
+        } = wait_for_store(&*store).await?;
         let is_shared = store.members().is_some();
         if links.is_some() && !is_shared {
             return Err(StartError::NotShared);
@@ -55,13 +59,17 @@ impl System {
         let _ = node.directory.system.set(root);
         let system = System { node };
         if is_shared {
-            system.join(links).await?;
+            system.join(links, &cookie).await?;
         }
         Ok(system)
     }
 
     /// Becomes a member; done when this node owns its share.
-    async fn join(&self, links: Option<Arc<dyn Links>>) -> Result<(), StartError> {
+    async fn join(
+        &self,
+        links: Option<Arc<dyn Links>>,
+        cookie: &[u8; 32],
+    ) -> Result<(), StartError> {
         let node = &self.node;
         let mut member = Member::new(node.name(), MemberState::Joining);
         member.release = env!("CARGO_PKG_VERSION").to_owned();
@@ -69,7 +77,6 @@ impl System {
         if let Some(links) = &links {
             member.address = links.address();
             member.fingerprint = links.fingerprint();
-            let cookie = node.store.cluster_key("links", rand::random()).await?;
             links.start(node, URL_SAFE_NO_PAD.encode(cookie)).await?;
         }
         let mut standing = node.cluster.standing();
@@ -185,7 +192,15 @@ impl System {
     }
 }
 
-async fn wait_for_store(store: &dyn Store) -> Result<(Clock, ClaimKey), StoreError> {
+/// All that a node asks the store for before it is a member.
+struct FirstWords {
+    clock: Clock,
+    claims: ClaimKey,
+    /// What nodes know each other by, beside their certificates.
+    cookie: [u8; 32],
+}
+
+async fn wait_for_store(store: &dyn Store) -> Result<FirstWords, StoreError> {
     let mut said = false;
     loop {
         match first_words(store).await {
@@ -201,9 +216,14 @@ async fn wait_for_store(store: &dyn Store) -> Result<(Clock, ClaimKey), StoreErr
     }
 }
 
-async fn first_words(store: &dyn Store) -> Result<(Clock, ClaimKey), StoreError> {
+async fn first_words(store: &dyn Store) -> Result<FirstWords, StoreError> {
+    let claims = ClaimKey::new(store.cluster_key("claims", rand::random()).await?);
+    let cookie = store.cluster_key("links", rand::random()).await?;
     let clock = Clock::start(store).await?;
     let clock = clock.ok_or_else(|| StoreError::Unavailable("every slot is taken".into()))?;
-    let claims = ClaimKey::new(store.cluster_key("claims", rand::random()).await?);
-    Ok((clock, claims))
+    Ok(FirstWords {
+        clock,
+        claims,
+        cookie,
+    })
 }

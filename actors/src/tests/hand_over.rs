@@ -2,10 +2,10 @@
 
 use super::cluster::{Cluster, history};
 use super::memory::Mood;
-use super::world::{World, ting};
+use super::world::{Person, World, ting};
 use crate::channel::ChannelMessage;
 use crate::edge::{Entry, Target};
-use crate::frame::{Belongs, Ghost};
+use crate::frame::{Belongs, End, Ghost};
 use crate::{Destination, Patched};
 use cql::{ChannelName, Conversation, MessageId};
 use std::time::Duration;
@@ -72,12 +72,8 @@ async fn the_last_letters_before_a_hand_over_are_seen() {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn an_owner_that_goes_before_it_served_passes_on_what_it_was_told() {
-    let world = World::new().await;
-    let (ada, bob) = (world.person("ada").await, world.person("bob").await);
-    let name = ChannelName::parse("room").unwrap();
-    let (target, conversation) = (Target::Channel(name.clone()), Conversation::Channel(name));
+/// What Ada types there, for all that a relay knows.
+fn ghost(world: &World, ada: &Person, target: &Target) -> Ghost {
     let id = world.node().clock.next_id(MessageId::default()).unwrap();
     let entry = Entry {
         id,
@@ -90,12 +86,55 @@ async fn an_owner_that_goes_before_it_served_passes_on_what_it_was_told() {
         datetime_sent: None,
         rev: 9,
     };
-    let ghost = Ghost {
+    Ghost {
         entry,
         belongs: Belongs::Connection(world.node().name(), ada.connection.unwrap()),
         key: None,
         author_rev: 3,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_relay_that_was_not_heard_in_time_is_heard() {
+    let world = World::new().await;
+    let (ada, bob) = (world.person("ada").await, world.person("bob").await);
+    let ghost = ghost(&world, &ada, &ting().target);
+    let id = ghost.entry.id;
+    world.history().await;
+    let announces = |ghosts: Vec<Ghost>, ended| {
+        let node = world.node().name();
+        let announced = ChannelMessage::Announced {
+            node,
+            ghosts,
+            ended,
+        };
+        world.node().tell_channel(&ting().conversation, announced);
     };
+    announces(vec![ghost.clone()], Vec::new());
+    bob.sees(id, "the last letters").await;
+    // Another one has seen it erased, which is for good.
+    announces(Vec::new(), vec![(id, End::Erased)]);
+    bob.no_longer_sees(id).await;
+    announces(vec![ghost.clone()], Vec::new());
+    // Who comes much later knows nothing better.
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    let mut late = ghost;
+    late.entry.id = MessageId(id.0 + 1);
+    announces(vec![late], Vec::new());
+    let last = ada.types("the last").await.id;
+    bob.sees(last, "the last").await;
+    let shown: Vec<MessageId> = bob.shown().ghosts.into_keys().collect();
+    assert_eq!(shown, [last]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_owner_that_goes_before_it_served_passes_on_what_it_was_told() {
+    let world = World::new().await;
+    let (ada, bob) = (world.person("ada").await, world.person("bob").await);
+    let name = ChannelName::parse("room").unwrap();
+    let (target, conversation) = (Target::Channel(name.clone()), Conversation::Channel(name));
+    let ghost = ghost(&world, &ada, &target);
+    let id = ghost.entry.id;
     // It waits for the store, and so does all that is said to it; until it is to go.
     world.store.set_mood(Mood::Silent);
     let handed_over = ChannelMessage::HandedOver {

@@ -1,8 +1,8 @@
 use super::memory::Mood;
-use super::world::{World, ting};
+use super::world::{Person, World, text, ting};
 use crate::edge::Wants;
 use crate::{Patched, TypingError, Unanswered};
-use cql::{MessageId, Placed, Store};
+use cql::{Message, MessageId, Placed, Range, Store};
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -484,15 +484,8 @@ async fn typing_goes_on_while_the_store_is_away_and_the_send_may_be_repeated() {
 async fn erasing_what_may_have_been_sent_takes_it_out_of_the_store() {
     let world = World::new().await;
     let (ada, bob) = (world.person("ada").await, world.person("bob").await);
-    let id = ada.types("a").await.id;
     // Started anew, the owner can't know what an earlier life of it had asked for.
-    let broken = crate::channel::ChannelMessage::Break;
-    world.node().tell_channel(&ting().conversation, broken);
-    world
-        .until("it is back", || {
-            world.node().directory.typing_messages.get(&id).is_some()
-        })
-        .await;
+    let id = types_with_an_owner_that_failed(&world, &ada).await.id;
     world.store.set_mood(Mood::Refuses);
     assert_eq!(
         ada.erases(id).await,
@@ -502,6 +495,60 @@ async fn erasing_what_may_have_been_sent_takes_it_out_of_the_store() {
     assert_eq!(ada.erases(id).await, Ok(Patched::Done));
     bob.no_longer_sees(id).await;
     assert!(matches!(world.store.placed(id).await, Ok(Placed::Ended(_))));
+}
+
+/// A message whose send may have reached the store, for all its owner knows.
+async fn types_with_an_owner_that_failed(world: &World, ada: &Person) -> Message {
+    let id = ada.types("a").await.id;
+    let broken = crate::channel::ChannelMessage::Break;
+    world.node().tell_channel(&ting().conversation, broken);
+    world
+        .until("it is back", || {
+            world.node().directory.typing_messages.get(&id).is_some()
+        })
+        .await;
+    Message {
+        id,
+        conversation: ting().conversation,
+        author: Some(ada.sign_in.user),
+        username: ada.sign_in.username.clone(),
+        text: text("ab"),
+        datetime_start: id.time(),
+        datetime_sent: world.node().clock.now(),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_found_in_the_store_is_sent_and_not_erased_any_more() {
+    let world = World::new().await;
+    let (ada, bob) = (world.person("ada").await, world.person("bob").await);
+    let message = types_with_an_owner_that_failed(&world, &ada).await;
+    world.store.append(&message, None).await.unwrap();
+    bob.sees_sent(message.id, "ab").await;
+    assert_eq!(ada.erases(message.id).await, Err(TypingError::Sent));
+    assert_eq!(world.history().await.entries.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_may_have_been_sent_does_not_begin_anew_before_the_store_was_asked() {
+    let world = World::new().await;
+    let (ada, bob) = (world.person("ada").await, world.person("bob").await);
+    let message = types_with_an_owner_that_failed(&world, &ada).await;
+    tokio::time::sleep(15 * MINUTE + Duration::from_secs(1)).await;
+    bob.no_longer_sees(message.id).await;
+    world.store.append(&message, None).await.unwrap();
+    assert_eq!(ada.sends(message.id, "ab").await, Ok(Patched::Done));
+    let all = Range {
+        before: None,
+        after: None,
+        limit: 10,
+    };
+    let page = world
+        .store
+        .history(&ting().conversation, all)
+        .await
+        .unwrap();
+    assert_eq!(page.messages, [message], "there once");
 }
 
 #[tokio::test(start_paused = true)]

@@ -52,9 +52,11 @@ impl State {
         message: Message,
         outcome: Result<Append, StoreError>,
     ) {
-        let Phase::Sending { reply, .. } = std::mem::replace(&mut self.phase, Phase::Typing) else {
+        let Phase::Sending { reply, .. } = &mut self.phase else {
             return;
         };
+        let reply = reply.take();
+        self.phase = Phase::Typing;
         let may_answer = self
             .begin
             .node
@@ -124,9 +126,11 @@ impl State {
         myself: &ActorRef<TypingMessageMessage>,
         outcome: Result<bool, StoreError>,
     ) {
-        let Phase::Wiping { reply, .. } = std::mem::replace(&mut self.phase, Phase::Typing) else {
+        let Phase::Wiping { reply, .. } = &mut self.phase else {
             return;
         };
+        let reply = reply.take();
+        self.phase = Phase::Typing;
         let may_answer = self.begin.node.may_acknowledge(&self.begin.conversation);
         match outcome {
             Ok(_) if may_answer => {
