@@ -17,7 +17,7 @@ struct Screen {
     read: HashMap<u64, Duration>,
     /// What is shown as being typed.
     ghosts: HashSet<u64>,
-    /// What this person was shown as taken away.
+    /// What this person was shown as taken away, since its author typed in it last.
     gone: HashSet<u64>,
     /// When there was a connection for the first time.
     came: Option<Duration>,
@@ -208,6 +208,9 @@ impl<'a> Screens<'a> {
             }
             What::Types { id, conversation } => {
                 self.open.entry(id).or_insert((*at, who));
+                for screen in &mut self.screens {
+                    screen.gone.remove(&id);
+                }
                 self.is_seen(id, conversation, *at, calm, found);
             }
             What::Acknowledged { id, .. } => drop(self.open.remove(&id)),

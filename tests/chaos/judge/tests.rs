@@ -146,6 +146,20 @@ fn a_clean_log_contradicts_nothing() {
 }
 
 #[test]
+fn who_types_on_is_back_and_may_go_a_moment_later() {
+    let (mut log, histories) = clean(12);
+    for who in [ADA, BOB] {
+        let end = first(&log, who, |what| *what == What::Gone { id: 22 });
+        delay(&mut log, end, Duration::from_millis(700));
+        happens(&mut log, 20, who, What::Gone { id: 22 });
+        let shown = first(&log, who, |what| matches!(what, What::Ghost { id: 22, .. }));
+        again(&mut log, shown, Duration::from_millis(7_600));
+    }
+    let found = violations(&log, &histories);
+    assert!(found.is_empty(), "{}", told(&log, &found));
+}
+
+#[test]
 fn every_planted_fault_is_found_and_shown() {
     let mut planted: BTreeMap<Invariant, usize> = BTreeMap::new();
     for (invariant, what, plant) in PLANTS {
