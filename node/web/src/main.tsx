@@ -3,7 +3,7 @@
 import { createRoot } from 'react-dom/client';
 import type { Conversation, Message } from './model';
 import { Http } from './net/http';
-import { own, shared } from './net/shelf';
+import { carried, shelf } from './net/shelf';
 import { socketIo } from './net/transport';
 import { PreferenceStore } from './preferences';
 import { mentions } from './state/mentions';
@@ -21,6 +21,7 @@ import { App } from './ui/App';
 import { Around, nameOf } from './ui/context';
 import { Route } from './ui/route';
 
+const shared = shelf(() => localStorage);
 const preferences = new PreferenceStore(shared, navigator.languages);
 const store = createStore();
 const ting = new Ting({
@@ -28,7 +29,7 @@ const ting = new Ting({
   transport: socketIo(),
   store,
   shared,
-  own,
+  own: carried(shelf(() => sessionStorage), window),
   live: () => preferences.get().live,
   arrived: notify,
 });

@@ -3,7 +3,7 @@
 // This is the client's centre: components call it, it asks `net`, and everything that comes of it
 // is an event for the reducer.
 
-import { HOME, keyOf, type Conversation, type ConversationKey, type Message, type Profile } from './model';
+import { conversationOf, HOME, keyOf, type Conversation, type ConversationKey, type Message, type Profile } from './model';
 import { Http, Refusal, Unreachable, type ProfileChange } from './net/http';
 import { Link, Unanswered } from './net/link';
 import { Outbox, type Shelf } from './net/outbox';
@@ -20,6 +20,12 @@ const CATCH_UP_PAGE = 500;
 
 /** How many unread messages of a channel are counted. */
 const UNREAD_MAX = 100;
+
+/** In how many channels one connection may be. */
+const CHANNELS_MAX = 50;
+
+/** How often a page that stays open shows its cookie, which lasts 30 days from the last time. */
+const SHOWN_MS = 24 * 60 * 60 * 1_000;
 
 /** The pause before asking again a server that did not answer at the start. */
 const START_AGAIN_MS = 2_000;
@@ -47,6 +53,8 @@ export class Ting {
   private me: string | null = null;
   /** Channels this connection is in. */
   private entered = new Set<ConversationKey>();
+  /** Those that the login names. */
+  private named: readonly string[] = [];
   private reading = new Map<ConversationKey, Promise<void>>();
 
   constructor(private readonly around: Surroundings) {
@@ -70,6 +78,7 @@ export class Ting {
 
   /** Comes back as whoever this browser is signed in as. */
   async start(): Promise<void> {
+    setInterval(() => this.link.online && void this.quietly(() => this.http.whoAmI()), SHOWN_MS);
     await this.recognise();
   }
 
@@ -185,7 +194,7 @@ export class Ting {
       this.outbox = new Outbox(username, wire, { changed: (typist) => this.told(typist) }, shared, own, live());
     }
     this.store.dispatch({ kind: 'link', phase: 'connecting' });
-    this.link.open(username, () => this.toEnter());
+    this.link.open(username, () => (this.named = this.toEnter()));
   }
 
   private end(because: 'ended' | null): void {
@@ -197,7 +206,7 @@ export class Ting {
   }
 
   private online(people: string[]): void {
-    this.entered = new Set(this.toEnter().map((target) => keyOf({ type: 'channel', target })));
+    this.entered = new Set(this.named.map((target) => keyOf({ type: 'channel', target })));
     this.reading.clear();
     this.store.dispatch({ kind: 'link', phase: 'online' });
     this.store.dispatch({ kind: 'people', people });
@@ -210,9 +219,32 @@ export class Ting {
     this.store.dispatch({ kind: 'link', phase: 'lost' });
   }
 
+  /** As many as a connection may be in: the open one, then those where something was sent last. */
   private toEnter(): string[] {
     const { channels } = this.store.get();
-    return channels.length > 0 ? [...channels] : [HOME.target];
+    if (channels.length === 0) return [HOME.target];
+    return [...channels].sort((one, other) => this.worth(other) - this.worth(one)).slice(0, CHANNELS_MAX);
+  }
+
+  private worth(channel: string): number {
+    const { open, rooms } = this.store.get();
+    const key = keyOf({ type: 'channel', target: channel });
+    return key === open ? Infinity : (rooms.get(key)?.active ?? 0);
+  }
+
+  /** Enters a channel; where the connection is in too many, another one is left to the next count. */
+  private async enter(conversation: Conversation): Promise<void> {
+    const key = keyOf(conversation);
+    if (this.entered.has(key)) return;
+    if (this.entered.size >= CHANNELS_MAX) {
+      const channels = [...this.entered].map((entered) => conversationOf(entered).target);
+      const least = channels.reduce((one, other) => (this.worth(other) < this.worth(one) ? other : one));
+      const left: Conversation = { type: 'channel', target: least };
+      this.entered.delete(keyOf(left));
+      await this.link.leave(left);
+    }
+    const { error } = answer(await this.link.enter(conversation));
+    if (error === null) this.entered.add(key);
   }
 
   /** What happened while there was no connection: the open conversation first, then the counts. */
@@ -260,10 +292,7 @@ export class Ting {
     this.store.dispatch({ kind: 'reading', conversation });
     try {
       // Entered first: what happens while history is read is told live.
-      if (conversation.type === 'channel' && !this.entered.has(key)) {
-        const { error } = answer(await this.link.enter(conversation));
-        if (error === null) this.entered.add(key);
-      }
+      if (conversation.type === 'channel') await this.enter(conversation);
       const room = this.store.get().rooms.get(key);
       const behind = room?.timeline.loaded === true && room.low > 0;
       if (!behind || !(await this.closeGap(conversation, room.low))) {

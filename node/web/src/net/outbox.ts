@@ -1,8 +1,8 @@
 // Everything this tab is typing and sending, conversation by conversation.
 //
 // Unsent text survives a reload: drafts and sends under way in the browser's storage, shared by
-// tabs; which open message a draft belongs to in the tab's own, so that two tabs never type
-// into one message.
+// tabs; which open message a draft belongs to in the tab's own, which it leaves behind only while it
+// is reloaded, so that two tabs never type into one message.
 
 import { chars, keyOf, TEXT_CHARS_MAX, type Conversation, type ConversationKey } from '../model';
 import { Typist, type Saved, type Wire } from './typist';
@@ -31,7 +31,7 @@ export class Outbox {
     private readonly shared: Shelf,
     private readonly own: Shelf,
     private live: boolean,
-    private readonly newKey: () => string = () => crypto.randomUUID(),
+    private readonly newKey: () => string = randomKey,
     private readonly now: () => number = Date.now,
   ) {
     // A name may hold a slash, which parts the names of what is stored.
@@ -130,6 +130,11 @@ export class Outbox {
   private typingName(conversation: Conversation): string {
     return `typing/${this.me}/${keyOf(conversation)}`;
   }
+}
+
+/** `randomUUID` is only there where the page came encrypted. */
+function randomKey(): string {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
 function parse(text: string | null): Saved | null {

@@ -38,5 +38,24 @@ export function shelf(storage: () => Storage): Shelf {
   };
 }
 
-export const shared = shelf(() => localStorage);
-export const own = shelf(() => sessionStorage);
+/** One that lies in `storage` only while the page is away: a tab that is duplicated is copied without it. */
+export function carried(storage: Shelf, page: EventTarget): Shelf {
+  const held = new Map<string, string>();
+  const take = () => {
+    for (const name of storage.names('')) {
+      held.set(name, storage.get(name) ?? '');
+      storage.set(name, null);
+    }
+  };
+  take();
+  page.addEventListener('pagehide', () => {
+    for (const [name, value] of held) storage.set(name, value);
+  });
+  // Back out of the browser's cache, with all that the page knew.
+  page.addEventListener('pageshow', take);
+  return {
+    get: (name) => held.get(name) ?? null,
+    set: (name, value) => void (value === null ? held.delete(name) : held.set(name, value)),
+    names: (prefix) => [...held.keys()].filter((name) => name.startsWith(prefix)),
+  };
+}

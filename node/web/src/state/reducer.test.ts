@@ -103,6 +103,19 @@ describe('a lost connection', () => {
     expect(room(state).low).toBe(2);
   });
 
+  it('is caught up with from where it was lost, though the first attempt fails', () => {
+    const lost = after(
+      page('newest', [sent(1, 'a')]),
+      { kind: 'cursor', conversation: TING, low: 2 },
+      { kind: 'link', phase: 'lost' },
+      { kind: 'link', phase: 'online' },
+      { kind: 'cursor', conversation: TING, low: 90 },
+    );
+    expect(room(lost).low).toBe(2);
+    const back = [page('older', []), page('since', [sent(5, 'new')])].reduce(reduce, lost);
+    expect(room(reduce(back, { kind: 'cursor', conversation: TING, low: 90 })).low).toBe(90);
+  });
+
   it('shows a long gap from its newest end, to be read upwards', () => {
     const state = after(
       page('newest', [sent(1, 'a')]),
@@ -118,6 +131,16 @@ describe('a lost connection', () => {
     const state = after(update(1, 'a', true, 'bob', RUST), { kind: 'link', phase: 'lost' });
     expect(shown(state, RUST)).toEqual([]);
     expect(room(state, RUST).reading).toBe('unread');
+  });
+});
+
+describe('what is said aloud', () => {
+  it('misses nothing that others send in one frame, and begins anew with each look', () => {
+    const heard = after(update(1, 'ok', false), update(2, 'elsewhere', false, 'bob', RUST), update(3, 'ok', false));
+    expect(room(heard).heard.map(({ id }) => id)).toEqual([1, 3]);
+    expect(room(heard, RUST).heard).toEqual([]);
+    const back = [{ kind: 'opened', conversation: RUST } as const, { kind: 'opened', conversation: TING } as const];
+    expect(room(back.reduce(reduce, heard)).heard).toEqual([]);
   });
 });
 

@@ -8,6 +8,9 @@ import type { Event, Own, Room, State } from './state';
 /** How many messages a conversation keeps when another one is opened. */
 const BACKGROUND_MESSAGES = 200;
 
+/** How many of the newest messages are there to be said aloud: more than come in one frame. */
+const HEARD_MESSAGES = 20;
+
 export const INITIAL: State = {
   session: { phase: 'unknown' },
   link: 'connecting',
@@ -25,11 +28,13 @@ export function newRoom(conversation: Conversation): Room {
     reading: 'unread',
     timeline: EMPTY,
     low: 0,
+    behind: false,
     unread: 0,
     mentioned: false,
     active: 0,
     own: [],
     firstUnread: null,
+    heard: [],
   };
 }
 
@@ -52,7 +57,10 @@ export function reduce(state: State, event: Event): State {
     case 'updates':
       return updates(state, event.conversation, event.updates, event.at);
     case 'cursor':
-      return inRoom(state, event.conversation, (room) => ({ ...room, low: Math.max(room.low, event.low) }));
+      // Who is behind reads from where the last connection left off.
+      return inRoom(state, event.conversation, (room) =>
+        room.behind ? room : { ...room, low: Math.max(room.low, event.low) },
+      );
     case 'reading':
       return inRoom(state, event.conversation, (room) =>
         room.reading === 'ready' ? room : { ...room, reading: 'reading' },
@@ -65,6 +73,7 @@ export function reduce(state: State, event: Event): State {
           ...room,
           timeline,
           reading: 'ready',
+          behind: room.behind && event.page.span === 'older',
           active: Math.max(room.active, newest?.datetime_sent ?? 0),
           own: room.own.filter((own) => !isSent(timeline.messages, own)),
         };
@@ -141,7 +150,7 @@ function link(state: State, phase: State['link']): State {
     // Nobody looks at the others: they are read again when opened, and counted when back.
     const kept = key === state.open ? disconnected(room.timeline) : EMPTY;
     const reading = key === state.open || room.reading === 'missing' ? room.reading : 'unread';
-    rooms.set(key, { ...room, timeline: kept, reading });
+    rooms.set(key, { ...room, timeline: kept, reading, behind: kept.loaded });
   }
   return { ...state, link: phase, rooms };
 }
@@ -172,6 +181,7 @@ function updates(state: State, conversation: Conversation, list: readonly Update
     mentioned: !watched && (room.mentioned || (me !== null && arrived.some(({ text }) => mentions(text, me)))),
     firstUnread: watched || arrived.length === 0 ? room.firstUnread : (room.firstUnread ?? arrived[0]!.id),
     own: room.own.filter((own) => !isSent(timeline.messages, own)),
+    heard: key === state.open ? [...room.heard, ...arrived].slice(-HEARD_MESSAGES) : room.heard,
   };
   return {
     ...state,
@@ -196,6 +206,7 @@ function opened(state: State, conversation: Conversation): State {
       ...left,
       timeline: trimmed(left.timeline, BACKGROUND_MESSAGES),
       firstUnread: null,
+      heard: [],
       // Nothing was found there; it may have been made since.
       reading: left.reading === 'missing' ? 'unread' : left.reading,
     });

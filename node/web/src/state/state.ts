@@ -27,6 +27,8 @@ export interface Room {
   readonly timeline: Timeline;
   /** Below this id no place can be filled any more; catching up reads from here. */
   readonly low: number;
+  /** Whether history since `low` has still to be read, after a connection that was lost. */
+  readonly behind: boolean;
   readonly unread: number;
   readonly mentioned: boolean;
   /** When something was last sent here. */
@@ -34,9 +36,11 @@ export interface Room {
   readonly own: readonly Own[];
   /** The first message that came while nobody looked, for the line above it. */
   readonly firstUnread: number | null;
+  /** What others have sent lately while it was open, to be said aloud. */
+  readonly heard: readonly Message[];
 }
 
-/** Messages others have sent since the last event, for announcements and notifications. */
+/** Messages others have sent since the last event, for notifications. */
 export interface Arrivals {
   readonly conversation: Conversation;
   readonly messages: readonly Message[];

@@ -1,37 +1,32 @@
 // What assistive tools say aloud: messages once they are sent, and what is being typed on request.
 // The history itself is silent, or every letter of everybody would be read.
 
-import { useEffect, useRef, useState } from 'react';
+import { useState } from 'react';
 import type { Room } from '../state/state';
-import { useMe, useStore, useTexts } from './context';
+import { useMe, useTexts } from './context';
 
 export function Announcer({ room }: { room: Room }) {
   const texts = useTexts();
   const me = useMe();
-  const arrivals = useStore(({ arrivals }) => arrivals);
-  const [said, say] = useState('');
-  const before = useRef(arrivals);
-  const { type, target } = room.conversation;
-
-  useEffect(() => {
-    if (!arrivals || arrivals === before.current) return;
-    before.current = arrivals;
-    if (arrivals.conversation.type !== type || arrivals.conversation.target !== target) return;
-    say(arrivals.messages.map(({ username, text }) => texts.says(username, text)).join('\n'));
-  }, [arrivals, type, target, texts]);
+  const [asked, ask] = useState({ times: 0, ghosts: '' });
 
   function readGhosts() {
     const ghosts = room.timeline.messages.filter(({ typing, username }) => typing && username !== me);
-    say(ghosts.map(({ username, text }) => texts.types(username, text)).join('\n') || texts.noGhosts);
+    const all = ghosts.map(({ username, text }) => texts.types(username, text)).join('\n');
+    ask(({ times }) => ({ times: times + 1, ghosts: all || texts.noGhosts }));
   }
 
+  // Each has a place of its own: what is said twice is heard twice.
   return (
     <>
       <button className="read-ghosts" onClick={readGhosts}>
         {texts.readGhosts}
       </button>
-      <div className="unseen" aria-live="polite">
-        {said}
+      <div className="unseen" aria-live="polite" aria-relevant="additions">
+        {room.heard.map(({ id, username, text }) => (
+          <p key={id}>{texts.says(username, text)}</p>
+        ))}
+        {asked.times > 0 && <p key={`asked ${asked.times}`}>{asked.ghosts}</p>}
       </div>
     </>
   );
