@@ -9,6 +9,7 @@ use cluster_config::Backoff;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -64,8 +65,7 @@ impl Again {
         listening: &[(&'static str, SocketAddr)],
         up: Duration,
     ) -> anyhow::Result<()> {
-        let program = std::env::current_exe().context("this program is not found any more")?;
-        let mut command = Command::new(program);
+        let mut command = Command::new(program()?);
         command.args(std::env::args_os().skip(1));
         command.env(TIMES, self.times_after(up).to_string());
         for (key, address) in listening {
@@ -77,6 +77,15 @@ impl Again {
             .map(|_| ())
             .context("this program can't be started again")
     }
+}
+
+/// This program, also after another one was put in its place: that one is started by who did so.
+fn program() -> anyhow::Result<PathBuf> {
+    let path = std::env::current_exe().context("this program is not found any more")?;
+    if cfg!(target_os = "linux") && !path.exists() {
+        return Ok(PathBuf::from("/proc/self/exe"));
+    }
+    Ok(path)
 }
 
 #[cfg(test)]
