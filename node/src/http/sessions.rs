@@ -161,7 +161,25 @@ async fn prove(app: &App, username: Username, password: String) -> Result<Entere
         Some(_) if !right => Err(Refusal::new(403, "wrong_password").into()),
         Some(user) => {
             app.store.touch_user(user.id, now).await?;
-            begin(app, user.id, user.username).await
+            let entered = begin(app, user.id, user.username).await?;
+            still_right(app, entered, user.password_hash.as_deref()).await
+        }
+    }
+}
+
+/// A password that was changed while it was looked at ends this sign-in as it ends the others:
+/// either whoever changed it has found it among them, or the change is seen here.
+async fn still_right(app: &App, entered: Entered, was: Option<&str>) -> Result<Entered, Failure> {
+    let user = app.store.user(entered.sign_in.user).await;
+    match user {
+        Ok(Some(user)) if user.password_hash.as_deref() == was => Ok(entered),
+        Ok(_) => {
+            give_back(app, entered.sign_in.into());
+            Err(Refusal::new(403, "wrong_password").into())
+        }
+        Err(error) => {
+            give_back(app, entered.sign_in.into());
+            Err(error.into())
         }
     }
 }
