@@ -3,9 +3,10 @@
 //! A place is reserved when typing begins and kept when the message is sent, so everyone reads
 //! the same order: [`Timeline`] holds that rule. The actor around it adds time and company:
 //! what it knows when it begins is in `opening`, changes are gathered for one [`TICK`] and leave
-//! as one frame to each watching node (`viewers`), messages begin and come back (`typing`), and
-//! history is read (`history`).
+//! as one frame to each watching node (`viewers`), messages begin and come back (`beginning`,
+//! `typing`, `anew`), and history is read (`history`).
 
+mod anew;
 mod beginning;
 mod history;
 mod leaving;

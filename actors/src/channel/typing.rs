@@ -1,19 +1,19 @@
-//! How messages go on where no actor stands for them, come back and begin anew.
+//! How messages go on where no actor stands for them, and come back.
 
-use super::beginning::{being_typed, bind_key};
+use super::beginning::being_typed;
 use super::{Answer, ChannelMessage, State, StoreAnswer};
 use crate::frame::{Belongs, End, Ghost};
-use crate::requests::{Patched, Posted, TypingError, Unanswered};
+use crate::requests::{Patched, TypingError, Unanswered};
 use crate::timeline::{Known, TYPED_AT_MOST};
 use crate::typing_message::{By, PatchReply, Stroke, TypingMessageMessage, Typist};
-use cql::{KeyClaim, Message, MessageId, MessageText, Millis, Placed, StoreError, UserId};
+use cql::{Message, MessageId, MessageText, Millis, Placed, StoreError, UserId};
 
 /// A change that waits to know what stands at its id.
 pub struct Looking {
-    stroke: Stroke,
-    claim: Option<String>,
-    since: Millis,
-    reply: PatchReply,
+    pub(super) stroke: Stroke,
+    pub(super) claim: Option<String>,
+    pub(super) since: Millis,
+    pub(super) reply: PatchReply,
 }
 
 impl State {
@@ -98,7 +98,13 @@ impl State {
     }
 
     /// Hands a change to the actor of its message, which is started again if it failed.
-    async fn hand_over(&mut self, ghost: Ghost, stroke: Stroke, since: Millis, reply: PatchReply) {
+    pub(super) async fn hand_over(
+        &mut self,
+        ghost: Ghost,
+        stroke: Stroke,
+        since: Millis,
+        reply: PatchReply,
+    ) {
         let id = ghost.entry.id;
         let message = TypingMessageMessage::Stroke {
             stroke,
@@ -124,7 +130,7 @@ impl State {
     }
 
     /// Asks the store what stands at an id; changes of one id wait for each other.
-    fn look(&mut self, id: MessageId, looking: Looking) {
+    pub(super) fn look(&mut self, id: MessageId, looking: Looking) {
         let waiting = self.looking.entry(id).or_default();
         waiting.push(looking);
         if waiting.len() > 1 {
@@ -247,7 +253,7 @@ impl State {
 
     /// Nothing is known of it here; its author is told if it is being typed in another
     /// conversation.
-    fn nowhere_here(&self, id: MessageId, author: UserId, reply: PatchReply) {
+    pub(super) fn nowhere_here(&self, id: MessageId, author: UserId, reply: PatchReply) {
         let node = self.node.clone();
         tokio::spawn(async move {
             let typed = node.where_typed(id).await;
@@ -261,7 +267,7 @@ impl State {
     }
 
     /// The message is back in its old place.
-    async fn revive(
+    pub(super) async fn revive(
         &mut self,
         id: MessageId,
         start: Millis,
@@ -291,116 +297,6 @@ impl State {
         match begun {
             Ok(()) => self.hand_over(ghost, stroke, since, reply).await,
             Err(refused) => drop(reply.send(Err(refused))),
-        }
-    }
-
-    /// The message was typed for too long: it begins anew, in a place of now. For a day the old
-    /// id stands for the new one, which is a durable key before it is answered.
-    fn anew(&mut self, old: MessageId, stroke: Stroke, since: Millis, reply: PatchReply) {
-        let By::Person(typist) = &stroke.by else {
-            let _ = reply.send(Err(TypingError::NotFound));
-            return;
-        };
-        let Ok(fresh) = self.node.clock.next_id(self.timeline.last()) else {
-            let _ = reply.send(Err(Unanswered.into()));
-            return;
-        };
-        self.timeline.saw(fresh);
-        let (node, user) = (self.node.clone(), typist.user);
-        let claim = KeyClaim {
-            id: fresh,
-            conversation: self.conversation.clone(),
-        };
-        let key = anew_key(old);
-        self.ask(
-            async move { bind_key(&node, user, &key, claim).await },
-            move |bound| StoreAnswer::Bound {
-                fresh,
-                bound,
-                stroke,
-                since,
-                reply,
-            },
-        );
-    }
-
-    /// Who knows the first protocol alone has no claim: that it was begun anew is known by the key.
-    fn look_for_anew(&mut self, old: MessageId, stroke: Stroke, since: Millis, reply: PatchReply) {
-        let By::Person(typist) = &stroke.by else {
-            let _ = reply.send(Err(TypingError::NotFound));
-            return;
-        };
-        let (store, user) = (self.node.store.clone(), typist.user);
-        let (key, now) = (anew_key(old), self.node.clock.now());
-        self.ask(
-            async move { store.key(user, &key, now).await },
-            move |begun| StoreAnswer::BegunAnew {
-                old,
-                begun,
-                stroke,
-                since,
-                reply,
-            },
-        );
-    }
-
-    pub(super) async fn begun_anew(
-        &mut self,
-        old: MessageId,
-        begun: Result<Option<KeyClaim>, StoreError>,
-        stroke: Stroke,
-        since: Millis,
-        reply: PatchReply,
-    ) {
-        match (begun, &stroke.by) {
-            (Ok(Some(bound)), _) if bound.conversation == self.conversation => {
-                self.bound(old, Ok(bound), stroke, since, reply).await;
-            }
-            (Ok(Some(_)), _) => drop(reply.send(Err(TypingError::Conversation))),
-            (Ok(None), By::Person(typist)) => self.nowhere_here(old, typist.user, reply),
-            (Ok(None), By::Privileged { .. }) => drop(reply.send(Err(TypingError::NotFound))),
-            (Err(_), _) => drop(reply.send(Err(Unanswered.into()))),
-        }
-    }
-
-    pub(super) async fn bound(
-        &mut self,
-        fresh: MessageId,
-        bound: Result<KeyClaim, StoreError>,
-        stroke: Stroke,
-        since: Millis,
-        reply: PatchReply,
-    ) {
-        let (Ok(bound), By::Person(typist)) = (bound, &stroke.by) else {
-            let _ = reply.send(Err(Unanswered.into()));
-            return;
-        };
-        let id = bound.id;
-        let posted = self.posted(Some(typist.user), id, id.time());
-        let reply = answer_with(reply, posted);
-        if id == fresh {
-            self.revive(id, id.time(), stroke, since, reply).await;
-            return;
-        }
-        // An earlier attempt began it, here or elsewhere: the author is known by the key.
-        let claim = self
-            .node
-            .claims
-            .mint(typist.user, &self.conversation, id, id.time());
-        match self.timeline.known(id) {
-            Known::Typing(ghost) => {
-                let ghost = ghost.clone();
-                self.hand_over(ghost, stroke, since, reply).await;
-            }
-            _ => self.look(
-                id,
-                Looking {
-                    stroke,
-                    claim: Some(claim),
-                    since,
-                    reply,
-                },
-            ),
         }
     }
 
@@ -464,24 +360,6 @@ impl State {
             }
         }
     }
-}
-
-/// A reply that turns *done* into *begun anew as this*.
-fn answer_with(reply: PatchReply, posted: Posted) -> PatchReply {
-    let (answer, answered) = ractor::concurrency::oneshot();
-    tokio::spawn(async move {
-        let Ok(outcome) = answered.await else { return };
-        let _ = reply.send(match outcome {
-            Ok(Patched::Done) => Ok(Patched::Anew(posted)),
-            other => other,
-        });
-    });
-    answer.into()
-}
-
-/// By which key a message that was typed for too long stands for the one that it began anew as.
-fn anew_key(old: MessageId) -> String {
-    format!("anew:{old}")
 }
 
 fn is_person(stroke: &Stroke) -> bool {
