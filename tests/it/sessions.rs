@@ -82,6 +82,30 @@ async fn a_name_with_a_password_asks_for_it() {
 }
 
 #[tokio::test]
+async fn nobody_is_signed_in_by_the_password_of_before() {
+    let ting = Ting::shared().await;
+    let ada = ting.seed_person("ada").await;
+    ada.sets_password("correct horse").await;
+    let guess = json!({ "username": ada.name, "password": "correct horse" });
+    let sign_in = || ting.post("/restapi/v1/sessions").json(&guess).into_future();
+    // They wait for their turn behind the new one, with the old one read.
+    let changed = ada.sets_password("battery staple");
+    let asked = futures::future::join_all((0..4).map(|_| sign_in()));
+    let ((), answers) = futures::future::join(changed, asked).await;
+    for answer in answers.iter().filter(|answer| answer.status == 200) {
+        let auth = answer.field("ting_auth");
+        let who = ting.get("/restapi/v1/sessions");
+        let who = who.cookie(auth.as_str().unwrap()).await;
+        who.refused(403, "forbidden");
+    }
+    assert_eq!(
+        sign_in().await.status,
+        403,
+        "the old one is over, and nobody's"
+    );
+}
+
+#[tokio::test]
 async fn a_password_for_a_name_nobody_has_is_404() {
     let ting = Ting::shared().await;
     let body = json!({ "username": names::unique("nobody"), "password": "guess" });
