@@ -30,7 +30,7 @@ use cluster_config::Shard;
 use cql::{Conversation, Message, MessageId, Range, StoreError, UserId, Username};
 use opening::Opening;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -78,6 +78,8 @@ pub struct State {
     reading: HashMap<Range, Vec<RpcReplyPort<Result<History, Unanswered>>>>,
     /// Changes that wait to know what stands at their id.
     looking: HashMap<MessageId, Vec<typing::Looking>>,
+    /// What is being deleted, for as long as it is not certain that it is.
+    deleting: BTreeMap<MessageId, Message>,
     opening: Option<Opening>,
     /// While true, the store may still get messages from an earlier life, and reads go to it.
     owes_second_read: bool,
@@ -123,6 +125,7 @@ impl Actor for Channel {
             began: Instant::now(),
             reading: HashMap::new(),
             looking: HashMap::new(),
+            deleting: BTreeMap::new(),
             opening: Some(Opening {
                 newest: false,
                 silent: HashSet::new(),
@@ -314,7 +317,12 @@ impl State {
             } => {
                 self.begun_anew(old, begun, stroke, since, reply).await;
             }
-            StoreAnswer::Deleted { id, deleted, reply } => self.deleted(id, deleted, reply),
+            StoreAnswer::Deleted {
+                id,
+                stood,
+                deleted,
+                reply,
+            } => self.deleted(id, stood, deleted, reply),
         }
     }
 

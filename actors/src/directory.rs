@@ -1,7 +1,8 @@
 //! Finds the actors of this node by their address: kind and id.
 //!
 //! An actor is started when it is first spoken to. It leaves the directory before it ends, and
-//! from then on hands whatever still reaches it to its successor, so nothing said is lost.
+//! from then on hands whatever still reaches it to its successor, so nothing said is lost. So one
+//! that is found here and has ended has failed, though its supervisor may not know yet.
 
 use crate::channel::ChannelMessage;
 use crate::edge::{ConnectionId, Wants};
@@ -31,15 +32,27 @@ impl<K, M> Default for Kind<K, M> {
 }
 
 impl<K: Eq + Hash + Clone, M: ractor::Message> Kind<K, M> {
-    /// Says something to the actor of that id, which is started by `start` if there is none.
-    pub fn tell(&self, id: &K, start: impl Fn() -> ActorRef<M>, message: M) {
-        let actor = self.lock().entry(id.clone()).or_insert_with(&start).clone();
+    /// Says something to the actor of that id, which is started by `start` if there is none, or
+    /// none that lives; that is told whether the one before failed, and so is the caller.
+    pub fn tell(&self, id: &K, start: impl Fn(bool) -> ActorRef<M>, message: M) -> bool {
+        let first = || start(false);
+        let actor = self.lock().entry(id.clone()).or_insert_with(first).clone();
         // One that ends between the look and the word gives the word back.
-        if let Err(MessagingErr::SendErr(message)) = actor.cast(message) {
-            self.remove(id, actor.get_id());
-            let successor = self.lock().entry(id.clone()).or_insert_with(start).clone();
-            let _ = successor.cast(message);
-        }
+        let Err(MessagingErr::SendErr(message)) = actor.cast(message) else {
+            return false;
+        };
+        let failed = self.replace(id, actor.get_id(), || start(true));
+        let successor = self.lock().entry(id.clone()).or_insert_with(first).clone();
+        let _ = successor.cast(message);
+        failed
+    }
+
+    /// Puts another actor in the place of one that failed, unless that was done already.
+    pub fn replace(&self, id: &K, failed: ActorId, by: impl Fn() -> ActorRef<M>) -> bool {
+        let mut actors = self.lock();
+        let known = actors.get_mut(id);
+        let known = known.filter(|known| known.get_id() == failed);
+        known.map(|known| *known = by()).is_some()
     }
 
     /// Says something to the actor of that id, if there is one; else gives it back.
@@ -55,16 +68,8 @@ impl<K: Eq + Hash + Clone, M: ractor::Message> Kind<K, M> {
 
     /// The actor of that id, if there is one.
     pub fn get(&self, id: &K) -> Option<ActorRef<M>> {
-        let mut actors = self.lock();
-        let actor = actors.get(id)?;
-        if matches!(
-            actor.get_status(),
-            ActorStatus::Stopping | ActorStatus::Stopped
-        ) {
-            actors.remove(id);
-            return None;
-        }
-        Some(actor.clone())
+        let actors = self.lock();
+        actors.get(id).filter(|actor| lives(actor)).cloned()
     }
 
     /// Puts an actor under that id.
@@ -72,12 +77,19 @@ impl<K: Eq + Hash + Clone, M: ractor::Message> Kind<K, M> {
         self.lock().insert(id, actor);
     }
 
-    /// Takes an actor out, if it is still the one under that id.
-    pub fn remove(&self, id: &K, actor: ActorId) {
+    /// Takes an actor out, if it is still the one under that id; says whether it was.
+    pub fn remove(&self, id: &K, actor: ActorId) -> bool {
         let mut actors = self.lock();
-        if actors.get(id).is_some_and(|known| known.get_id() == actor) {
+        let is_it = actors.get(id).is_some_and(|known| known.get_id() == actor);
+        if is_it {
             actors.remove(id);
         }
+        is_it
+    }
+
+    /// Takes out those that have ended.
+    pub fn remove_ended(&self) {
+        self.lock().retain(|_, actor| lives(actor));
     }
 
     /// All of them.
@@ -108,6 +120,10 @@ impl<K: Eq + Hash + Clone, M: ractor::Message> Kind<K, M> {
     }
 }
 
+fn lives<M>(actor: &ActorRef<M>) -> bool {
+    actor.get_status() < ActorStatus::Stopping
+}
+
 /// What is known of a connection that logged in.
 #[derive(Debug, Clone, Copy)]
 pub struct ConnectionOf {
@@ -121,6 +137,7 @@ pub struct ConnectionOf {
 #[derive(Default)]
 pub struct Directory {
     pub channels: Kind<Conversation, ChannelMessage>,
+    /// These end with their channel, without leaving first.
     pub typing_messages: Kind<MessageId, TypingMessageMessage>,
     pub relays: Kind<Conversation, RelayMessage>,
     pub sessions: Kind<SignInHash, SessionMessage>,

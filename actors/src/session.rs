@@ -294,7 +294,7 @@ pub async fn answer_of<T>(
 }
 
 /// Waits for all, but not for longer than for a confirmation.
-async fn all_of(seen: Vec<tokio::sync::oneshot::Receiver<()>>) {
+async fn all_of(seen: Vec<impl Future>) {
     let _ = tokio::time::timeout(CONFIRM_TIMEOUT, futures::future::join_all(seen)).await;
 }
 

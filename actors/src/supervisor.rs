@@ -23,6 +23,9 @@ use tracing::{error, warn};
 /// How often the store forgets what has outlived its time.
 const SWEEP: Duration = Duration::from_secs(600);
 
+/// Why an actor failed of which this is not known yet: its successor was needed first.
+const FOUND_DEAD: &str = "it was spoken to and had ended";
+
 /// What the root is told.
 pub enum SystemMessage {
     /// Renew the slot and the time.
@@ -59,6 +62,7 @@ impl Actor for Supervisor {
         node: &mut Arc<Node>,
     ) -> Result<(), ActorProcessingErr> {
         let node = node.clone();
+        node.directory.typing_messages.remove_ended();
         // Beside the actor: a store that is away must not keep it from its children.
         tokio::spawn(async move {
             let outcome = match message {
@@ -118,19 +122,18 @@ impl Node {
         let directory = &self.directory;
         if let Some(conversation) = directory.channels.id_of(who) {
             report("channel", error);
-            let restarted = self.start_channel(&conversation, true);
-            directory.channels.insert(conversation, restarted);
+            let start = || self.start_channel(&conversation, true);
+            directory.channels.replace(&conversation, who, start);
         } else if let Some(conversation) = directory.relays.id_of(who) {
             report("relay", error);
-            directory.relays.remove(&conversation, who);
-            let members = directory.rooms().remove(&conversation).unwrap_or_default();
-            members
-                .into_iter()
-                .for_each(|viewer| self.sockets.kill(viewer, Kill::Restarted));
+            if directory.relays.remove(&conversation, who) {
+                self.restart_viewers(&conversation);
+            }
         } else if let Some(hash) = directory.sessions.id_of(who) {
             report("session", error);
-            directory.sessions.remove(&hash, who);
-            self.restart_connections(|session| session == hash);
+            if directory.sessions.remove(&hash, who) {
+                self.restart_connections(|session| session == hash);
+            }
         } else if directory
             .presence()
             .is_none_or(|presence| presence.get_id() == who)
@@ -145,9 +148,17 @@ impl Node {
                 }
             }
         } else {
-            warn!(error = %error, "an actor that had left failed");
+            warn!(error = %error, "an actor that had left, or was replaced, failed");
         }
         Ok(())
+    }
+
+    /// Those whom a relay showed a conversation know nothing of its next one.
+    fn restart_viewers(&self, conversation: &Conversation) {
+        let members = self.directory.rooms().remove(conversation);
+        for viewer in members.unwrap_or_default() {
+            self.sockets.kill(viewer, Kill::Restarted);
+        }
     }
 
     fn restart_connections(&self, of: impl Fn(SignInHash) -> bool) {
@@ -218,11 +229,10 @@ impl Node {
         conversation: &Conversation,
         message: ChannelMessage,
     ) {
-        self.directory.channels.tell(
-            conversation,
-            || self.start_channel(conversation, false),
-            message,
-        );
+        let start = |failed| self.start_channel(conversation, failed);
+        if self.directory.channels.tell(conversation, start, message) {
+            report("channel", &FOUND_DEAD.into());
+        }
     }
 
     /// Changes a message, wherever its owner is: by its own actor, or by the channel where there
@@ -264,16 +274,19 @@ impl Node {
 
     /// Says something to this node's relay of a conversation.
     pub fn tell_relay_here(self: &Arc<Self>, conversation: &Conversation, message: RelayMessage) {
-        let start = || {
+        let start = |_| {
             let (node, conversation) = (self.clone(), conversation.clone());
             self.start::<Relay>(Relay, relay::Arguments { node, conversation })
         };
-        self.directory.relays.tell(conversation, start, message);
+        if self.directory.relays.tell(conversation, start, message) {
+            report("relay", &FOUND_DEAD.into());
+            self.restart_viewers(conversation);
+        }
     }
 
     /// Says something to this node's session of a sign-in.
     pub fn tell_session(self: &Arc<Self>, hash: SignInHash, message: SessionMessage) {
-        let start = || {
+        let start = |_| {
             self.start::<Session>(
                 Session,
                 session::Arguments {
@@ -282,7 +295,10 @@ impl Node {
                 },
             )
         };
-        self.directory.sessions.tell(&hash, start, message);
+        if self.directory.sessions.tell(&hash, start, message) {
+            report("session", &FOUND_DEAD.into());
+            self.restart_connections(|session| session == hash);
+        }
     }
 
     fn count(&self) {

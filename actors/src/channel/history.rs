@@ -8,6 +8,10 @@ use crate::timeline::Known;
 use cql::{Message, MessageId, Page, Placed, Range, StoreError};
 use ractor::RpcReplyPort;
 use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+/// Deletions whose outcome is not known; there are seldom any, and who made them repeats them.
+const DELETING_MAX: usize = 256;
 
 impl State {
     pub(super) fn history(
@@ -103,40 +107,54 @@ impl State {
         let (store, conversation) = (self.node.store.clone(), self.conversation.clone());
         let now = self.node.clock.now();
         let under_way = self.outgoing.begin();
+        // Also if there is no answer in time: what stood there is asked for but once.
+        let stood = Arc::new(OnceLock::new());
+        let found = stood.clone();
         self.ask(
             async move {
                 let _under_way = under_way;
-                let stood = match store.placed(id).await? {
+                match store.placed(id).await? {
                     Placed::Message(message) if message.conversation != conversation => {
-                        return Ok(None);
+                        return Ok(());
                     }
-                    Placed::Message(message) => Some(message),
-                    Placed::Ended(_) | Placed::Nothing => None,
-                };
+                    Placed::Message(message) => drop(found.set(*message)),
+                    Placed::Ended(_) | Placed::Nothing => {}
+                }
                 // Also where nothing stands yet: it may be on its way.
                 store.end_message(&conversation, id, now).await?;
-                Ok(stood)
+                Ok(())
             },
-            move |deleted| StoreAnswer::Deleted { id, deleted, reply },
+            move |deleted| StoreAnswer::Deleted {
+                id,
+                stood: stood.get().cloned().map(Box::new),
+                deleted,
+                reply,
+            },
         );
     }
 
     pub(super) fn deleted(
         &mut self,
         id: MessageId,
-        deleted: Result<Option<Box<Message>>, StoreError>,
+        stood: Option<Box<Message>>,
+        deleted: Result<(), StoreError>,
         reply: RpcReplyPort<Result<(), TypingError>>,
     ) {
-        let Some(stood) = deleted
-            .ok()
-            .filter(|_| self.node.may_acknowledge(&self.conversation))
-        else {
+        if let Some(stood) = stood {
+            self.deleting.insert(id, *stood);
+        }
+        if deleted.is_err() || !self.node.may_acknowledge(&self.conversation) {
+            // Whoever repeats it finds nothing there, and viewers are to be told all the same.
+            while self.deleting.len() > DELETING_MAX {
+                self.deleting.pop_first();
+            }
             let _ = reply.send(Err(Unanswered.into()));
             return;
-        };
+        }
+        let stood = self.deleting.remove(&id);
         let sent_since = self.tail.remove(id);
         let was_typed = matches!(self.timeline.known(id), Known::Typing(_));
-        if let Some(message) = stood.map(|stood| *stood).or(sent_since) {
+        if let Some(message) = stood.or(sent_since) {
             let target = self.target_of(&message);
             self.timeline.delete_sent(entry(&message, target));
         } else if was_typed {

@@ -177,7 +177,9 @@ pub enum StoreAnswer {
     /// A deletion.
     Deleted {
         id: MessageId,
-        deleted: Result<Option<Box<Message>>, StoreError>,
+        /// What was there before, as far as that is known.
+        stood: Option<Box<Message>>,
+        deleted: Result<(), StoreError>,
         reply: RpcReplyPort<Result<(), TypingError>>,
     },
 }

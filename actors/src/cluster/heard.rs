@@ -144,7 +144,7 @@ impl Node {
             } => self.tell_relay_here(&conversation, RelayMessage::Show(snapshot)),
             Word::Gap { conversation } => self.to_relay(&conversation, RelayMessage::Gap),
             Word::OwnerChanged { conversation } => self.owner_changed(from, conversation),
-            Word::Released { shards } => self.released(shards),
+            Word::Released { shards } => self.released(from, shards),
             Word::Parted { sign_ins } => self.tell_presence(PresenceMessage::Parted {
                 node: from,
                 sign_ins,

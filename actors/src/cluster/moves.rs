@@ -1,5 +1,6 @@
 //! What a change of the view, or of the links, means for the actors of this node.
 
+use super::shards::Last;
 use super::{Body, Map, PeerMessage, Word};
 use crate::channel::ChannelMessage;
 use crate::locks::write;
@@ -22,6 +23,7 @@ impl Node {
         let me = self.name();
         let now = Instant::now();
         let is_member = |name: NodeName| new.view.members.iter().any(|member| member.name == name);
+        let missed_views = new.view.version > old.view.version + 1;
         let mut lost = HashSet::new();
         let mut moved = HashSet::new();
         for shard in Shard::all() {
@@ -32,8 +34,12 @@ impl Node {
             moved.insert(shard);
             if after == Some(me) {
                 // Before anybody is sent here, so that what comes finds it.
-                let last_is_there = before.is_some_and(is_member);
-                self.cluster.shards.gained(shard, last_is_there, now);
+                let last = match before.filter(|before| is_member(*before)) {
+                    Some(last) if missed_views => Last::ThereOnce(last),
+                    Some(last) => Last::There(last),
+                    None => Last::Gone,
+                };
+                self.cluster.shards.gained(shard, last, now);
             }
             if before == Some(me) {
                 lost.insert(shard);
@@ -113,12 +119,12 @@ impl Node {
         }
     }
 
-    /// The last owner of shards has finished with them.
-    pub(super) fn released(self: &Arc<Self>, shards: Vec<(u16, Duration)>) {
+    /// A node has finished with shards that it owned.
+    pub(super) fn released(self: &Arc<Self>, by: NodeName, shards: Vec<(u16, Duration)>) {
         let now = Instant::now();
         for (number, owed) in shards {
             let shard = Shard::all().nth(usize::from(number));
-            let held = shard.map(|shard| self.cluster.shards.released(shard, owed, now));
+            let held = shard.map(|shard| self.cluster.shards.released(shard, by, owed, now));
             for (conversation, message) in held.into_iter().flatten() {
                 self.tell_channel(&conversation, message);
             }

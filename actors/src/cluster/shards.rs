@@ -39,10 +39,30 @@ pub struct Finished {
     pub owed: Duration,
 }
 
+/// Who had a shard before this node, as far as this node knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Last {
+    /// It is there to say when it has finished.
+    There(NodeName),
+    /// It is, but this node has missed views: another may have had the shard since.
+    ThereOnce(NodeName),
+    /// It went without a word, or there was none.
+    Gone,
+}
+
 #[derive(Default)]
 struct Own {
     owed_until: Option<Instant>,
-    held: Option<(Instant, Held)>,
+    waiting: Option<Waiting>,
+}
+
+/// What waits until the last owner has finished.
+struct Waiting {
+    last: NodeName,
+    /// Whether others may have had it since.
+    once: bool,
+    until: Instant,
+    held: Held,
 }
 
 struct Releasing {
@@ -69,17 +89,23 @@ impl std::fmt::Debug for Shards {
 impl Shards {
     /// This node owns a shard from now on. If its last owner is there to say when it has
     /// finished, that is waited for; else that one's writes are owed a second read.
-    pub fn gained(&self, shard: Shard, last_is_there: bool, now: Instant) {
-        let own = if last_is_there {
-            Own {
-                owed_until: None,
-                held: Some((now + RELEASED_WITHIN, Vec::new())),
-            }
-        } else {
-            Own {
+    pub fn gained(&self, shard: Shard, last: Last, now: Instant) {
+        let waiting = |last, once| Own {
+            owed_until: None,
+            waiting: Some(Waiting {
+                last,
+                once,
+                until: now + RELEASED_WITHIN,
+                held: Vec::new(),
+            }),
+        };
+        let own = match last {
+            Last::There(last) => waiting(last, false),
+            Last::ThereOnce(last) => waiting(last, true),
+            Last::Gone => Own {
                 owed_until: Some(now + OWED),
-                held: None,
-            }
+                waiting: None,
+            },
         };
         lock(&self.own).insert(shard, own);
     }
@@ -91,29 +117,30 @@ impl Shards {
         conversation: &Conversation,
         message: ChannelMessage,
     ) -> Option<ChannelMessage> {
-        if let Some((_, held)) = lock(&self.own)
+        if let Some(waiting) = lock(&self.own)
             .get_mut(&shard)
-            .and_then(|own| own.held.as_mut())
+            .and_then(|own| own.waiting.as_mut())
         {
-            held.push((conversation.clone(), message));
+            waiting.held.push((conversation.clone(), message));
             return None;
         }
         Some(message)
     }
 
-    /// The last owner has finished, and hands on for how long what it owed is owed. Gives what
-    /// waited for that.
-    pub fn released(&self, shard: Shard, owed: Duration, now: Instant) -> Held {
+    /// A node has finished, and hands on for how long what it owed is owed. Gives what waited for
+    /// that. Who is not the last owner has missed views, and knows nothing of who came after it.
+    pub fn released(&self, shard: Shard, by: NodeName, owed: Duration, now: Instant) -> Held {
         let mut shards = lock(&self.own);
         let Some(own) = shards.get_mut(&shard) else {
             return Vec::new();
         };
         // One that comes too late finds that a second read is owed, which is right anyway.
-        let Some((_, held)) = own.held.take() else {
+        let Some(waiting) = own.waiting.take_if(|waiting| waiting.last == by) else {
             return Vec::new();
         };
+        let owed = if waiting.once { owed.max(OWED) } else { owed };
         own.owed_until = (!owed.is_zero()).then(|| now + owed);
-        held
+        waiting.held
     }
 
     /// Waits no longer for last owners that had their time. Gives what waited, and when to look
@@ -122,15 +149,11 @@ impl Shards {
         let mut gone = Vec::new();
         let mut next: Option<Instant> = None;
         for own in lock(&self.own).values_mut() {
-            match &own.held {
-                Some((until, _)) if *until <= now => {
-                    own.owed_until = Some(now + OWED);
-                    gone.extend(own.held.take().into_iter().flat_map(|(_, held)| held));
-                }
-                Some((until, _)) => {
-                    next = Some(next.map_or(*until, |next| next.min(*until)));
-                }
-                None => {}
+            if let Some(waiting) = own.waiting.take_if(|waiting| waiting.until <= now) {
+                own.owed_until = Some(now + OWED);
+                gone.extend(waiting.held);
+            } else if let Some(Waiting { until, .. }) = own.waiting {
+                next = Some(next.map_or(until, |next| next.min(until)));
             }
         }
         (gone, next)
@@ -153,7 +176,7 @@ impl Shards {
     ) -> Held {
         let own = lock(&self.own).remove(&shard).unwrap_or_default();
         // One that never said that it has finished may still write.
-        let waited = own.held.as_ref().map(|_| now + OWED);
+        let waited = own.waiting.as_ref().map(|_| now + OWED);
         let releasing = Releasing {
             to,
             until: now + FINISHED_WITHIN,
@@ -161,7 +184,7 @@ impl Shards {
             left,
         };
         lock(&self.releasing).insert(shard, releasing);
-        own.held.map(|(_, held)| held).unwrap_or_default()
+        own.waiting.map(|waiting| waiting.held).unwrap_or_default()
     }
 
     /// Whether this node finishes what it began in a shard.

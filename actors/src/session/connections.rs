@@ -8,24 +8,37 @@ use crate::presence::PresenceMessage;
 use crate::relay::{RelayMessage, Viewer};
 use crate::requests::{Destination, EnterError, Login, Unanswered};
 use cql::{ChannelName, Conversation, UserId};
+use futures::FutureExt;
+use futures::future::Shared;
 use ractor::RpcReplyPort;
 use std::collections::HashMap;
 use std::sync::Arc;
+use tokio::sync::oneshot;
+
+/// Fires when a connection is shown a conversation; whoever reads it waits for that.
+type Shown = Shared<oneshot::Receiver<()>>;
 
 struct Connection {
     wants: Wants,
     user: UserId,
-    /// The channels that its login named; none: implicit ones.
-    named: Option<Vec<ChannelName>>,
-    /// Where it is, in the order in which it entered, and whether implicitly.
-    entered: Vec<(Conversation, bool)>,
+    /// Whether its login named its channels; if not, it enters others implicitly.
+    named: bool,
+    /// Where it is, in the order in which it entered.
+    entered: Vec<Entered>,
+    /// What it enters when its login is answered.
+    logs_in_to: Vec<(ChannelName, oneshot::Sender<()>)>,
+}
+
+struct Entered {
+    conversation: Conversation,
+    implied: bool,
+    shown: Shown,
 }
 
 impl Connection {
-    /// The channels that its login named, or implied.
-    fn channels(&self) -> Vec<ChannelName> {
-        let named = self.named.clone();
-        named.unwrap_or_else(|| vec![ChannelName::ting()])
+    fn in_it(&self, conversation: &Conversation) -> Option<&Entered> {
+        let mut entered = self.entered.iter();
+        entered.find(|known| known.conversation == *conversation)
     }
 }
 
@@ -59,13 +72,17 @@ impl Connections {
         self.connections.contains_key(&connection)
     }
 
-    /// Notes that a connection enters. What it leaves for that, and whether it was there
-    /// already; an error if it is in too many.
+    fn get_mut(&mut self, connection: ConnectionId) -> Option<&mut Connection> {
+        self.connections.get_mut(&connection)
+    }
+
+    /// Notes that a connection enters. What it leaves for that; an error if it is in too many.
     fn enter(
         &mut self,
         connection: ConnectionId,
         conversation: &Conversation,
         implied: bool,
+        shown: Shown,
     ) -> Result<Option<Conversation>, EnterError> {
         let most = self.entered_max;
         let here = self
@@ -75,18 +92,22 @@ impl Connections {
         if let Some(known) = here
             .entered
             .iter_mut()
-            .find(|(known, _)| known == conversation)
+            .find(|known| known.conversation == *conversation)
         {
-            known.1 &= implied;
+            known.implied &= implied;
             return Ok(None);
         }
         let mut left = None;
         if here.entered.len() >= most {
-            let oldest = here.entered.iter().position(|(_, implied)| *implied);
+            let oldest = here.entered.iter().position(|known| known.implied);
             let oldest = oldest.ok_or(EnterError::TooMany(most))?;
-            left = Some(here.entered.remove(oldest).0);
+            left = Some(here.entered.remove(oldest).conversation);
         }
-        here.entered.push((conversation.clone(), implied));
+        here.entered.push(Entered {
+            conversation: conversation.clone(),
+            implied,
+            shown,
+        });
         Ok(left)
     }
 }
@@ -102,17 +123,23 @@ impl State {
         let here = Connection {
             wants,
             user: sign_in.user,
-            named: channels,
+            named: channels.is_some(),
             entered: Vec::new(),
+            logs_in_to: Vec::new(),
         };
-        let implied = here.named.is_none();
-        let channels = here.channels();
+        let implied = !here.named;
         self.connections.connections.insert(connection, here);
         // Before anything that its client does next: what a login implies is the oldest.
-        for channel in channels {
-            let conversation = Conversation::Channel(channel);
+        for channel in channels.unwrap_or_else(|| vec![ChannelName::ting()]) {
+            let conversation = Conversation::Channel(channel.clone());
+            let (enters, shown) = entering();
+            let entered = self
+                .connections
+                .enter(connection, &conversation, implied, shown);
             // One that names too many is in the first of them.
-            let _ = self.connections.enter(connection, &conversation, implied);
+            if let (Ok(_), Some(here)) = (entered, self.connections.get_mut(connection)) {
+                here.logs_in_to.push((channel, enters));
+            }
         }
         let Some(presence) = self.node.directory.presence() else {
             return;
@@ -134,14 +161,15 @@ impl State {
     }
 
     pub(super) fn logged_in(&mut self, connection: ConnectionId, reply: RpcReplyPort<()>) {
-        let Some(here) = self.connections.connections.get(&connection) else {
+        let Some(here) = self.connections.get_mut(connection) else {
             return;
         };
         let (wants, user) = (here.wants, here.user);
         let mut entered = Vec::new();
-        for channel in here.channels() {
+        for (channel, enters) in std::mem::take(&mut here.logs_in_to) {
             let conversation = Conversation::Channel(channel.clone());
-            if here.entered.iter().any(|(known, _)| *known == conversation) {
+            if let Some(known) = here.in_it(&conversation) {
+                entered.push(known.shown.clone());
                 let target = Some(Target::Channel(channel));
                 let viewer = Viewer {
                     connection,
@@ -150,7 +178,7 @@ impl State {
                     target,
                     always: true,
                 };
-                entered.push(enter_relay(&self.node, &conversation, viewer));
+                enter_relay(&self.node, &conversation, viewer, enters);
             }
         }
         tokio::spawn(async move {
@@ -166,12 +194,15 @@ impl State {
         reply: RpcReplyPort<Result<(), EnterError>>,
     ) {
         let is_private = matches!(to.conversation, Conversation::Private(..));
+        let (enters, shown) = entering();
         let entered = if is_private {
             // Privates need no entering, and don't count.
             let here = self.connections.contains(connection);
             here.then_some(None).ok_or(EnterError::NotLoggedIn)
         } else {
-            self.connections.enter(connection, &to.conversation, false)
+            let conversation = &to.conversation;
+            self.connections
+                .enter(connection, conversation, false, shown.clone())
         };
         match entered {
             Ok(left) => self.leave_relay(connection, left),
@@ -191,9 +222,9 @@ impl State {
             target: Some(to.target),
             always: true,
         };
-        let entered = enter_relay(&self.node, &to.conversation, viewer);
+        enter_relay(&self.node, &to.conversation, viewer, enters);
         tokio::spawn(async move {
-            let entered = tokio::time::timeout(CONFIRM_TIMEOUT * 2, entered).await;
+            let entered = tokio::time::timeout(CONFIRM_TIMEOUT * 2, shown).await;
             let entered = entered.is_ok_and(|entered| entered.is_ok());
             let _ = reply.send(if entered {
                 Ok(())
@@ -213,7 +244,8 @@ impl State {
         }
         let here = self.connections.connections.get_mut(&connection);
         let here = here.ok_or(EnterError::NotLoggedIn)?;
-        here.entered.retain(|(known, _)| *known != to.conversation);
+        here.entered
+            .retain(|known| known.conversation != to.conversation);
         self.leave_relay(connection, Some(to.conversation.clone()));
         Ok(())
     }
@@ -224,17 +256,22 @@ impl State {
         reply: Option<RpcReplyPort<()>>,
     ) {
         let conversation = Conversation::Channel(channel.clone());
-        let unnamed: Vec<(ConnectionId, Wants, UserId)> = self
-            .connections
-            .connections
-            .iter()
-            .filter(|(_, here)| here.named.is_none())
-            .filter(|(_, here)| !here.entered.iter().any(|(known, _)| *known == conversation))
-            .map(|(connection, here)| (*connection, here.wants, here.user))
-            .collect();
         let mut entered = Vec::new();
-        for (connection, wants, user) in unnamed {
-            if let Ok(left) = self.connections.enter(connection, &conversation, true) {
+        let mut outside = Vec::new();
+        let here = self.connections.connections.iter();
+        for (connection, here) in here.filter(|(_, here)| !here.named) {
+            match here.in_it(&conversation) {
+                // It may be about to: its login is answered before it is shown anything.
+                Some(known) => entered.push(known.shown.clone()),
+                None => outside.push((*connection, here.wants, here.user)),
+            }
+        }
+        for (connection, wants, user) in outside {
+            let (enters, shown) = entering();
+            let left = self
+                .connections
+                .enter(connection, &conversation, true, shown.clone());
+            if let Ok(left) = left {
                 self.leave_relay(connection, left);
                 let target = Some(Target::Channel(channel.clone()));
                 let viewer = Viewer {
@@ -244,7 +281,8 @@ impl State {
                     target,
                     always: true,
                 };
-                entered.push(enter_relay(&self.node, &conversation, viewer));
+                enter_relay(&self.node, &conversation, viewer, enters);
+                entered.push(shown);
             }
         }
         if let Some(reply) = reply {
@@ -259,8 +297,8 @@ impl State {
         let Some(here) = self.connections.connections.remove(&connection) else {
             return;
         };
-        for (conversation, _) in here.entered {
-            self.leave_relay(connection, Some(conversation));
+        for known in here.entered {
+            self.leave_relay(connection, Some(known.conversation));
         }
         let elsewhere = !self.node.roster().nodes_of_sign_in(self.hash).is_empty();
         let last = self.connections.is_empty() && !elsewhere;
@@ -278,8 +316,8 @@ impl State {
         for connection in connections {
             self.node.sockets.kill(connection, Kill::SignedOut);
             if let Some(here) = self.connections.connections.remove(&connection) {
-                for (conversation, _) in here.entered {
-                    self.leave_relay(connection, Some(conversation));
+                for known in here.entered {
+                    self.leave_relay(connection, Some(known.conversation));
                 }
             }
             parted.push(part_after(
@@ -308,17 +346,22 @@ impl State {
     }
 }
 
-/// Has a conversation shown to a connection; the receiver fires when it is.
+/// What says that a connection is shown a conversation, and what waits for that.
+fn entering() -> (oneshot::Sender<()>, Shown) {
+    let (enters, shown) = oneshot::channel();
+    (enters, shown.shared())
+}
+
+/// Has a conversation shown to a connection.
 fn enter_relay(
     node: &Arc<Node>,
     conversation: &Conversation,
     viewer: Viewer,
-) -> tokio::sync::oneshot::Receiver<()> {
-    let (entered, seen) = tokio::sync::oneshot::channel();
+    enters: oneshot::Sender<()>,
+) {
     let enter = RelayMessage::Enter {
         viewer,
-        reply: Some(entered.into()),
+        reply: Some(enters.into()),
     };
     node.tell_relay_here(conversation, enter);
-    seen
 }

@@ -1,10 +1,11 @@
-use super::memory::Mood;
+use super::memory::{Mood, Obstacle};
 use super::world::{World, ting};
 use crate::channel::ChannelMessage;
 use crate::edge::Kill;
 use crate::relay::RelayMessage;
 use crate::session::SessionMessage;
 use crate::{Patched, TypingError, Unanswered};
+use ractor::{ActorRef, ActorStatus};
 use std::time::Duration;
 
 #[tokio::test(start_paused = true)]
@@ -88,6 +89,51 @@ async fn a_session_that_fails_ends_its_own_sockets_only() {
             !world.node().roster().is_online(bob.sign_in.user)
         })
         .await;
+}
+
+/// An actor fails, and the root learns of that long after others do.
+async fn fails_unheard<M: ractor::Message>(world: &World, actor: Option<ActorRef<M>>, broken: M) {
+    let actor = actor.unwrap();
+    let root = world.node().directory.system.get().unwrap();
+    actor.unlink(root.get_cell());
+    assert!(actor.cast(broken).is_ok());
+    let ended = || actor.get_status() == ActorStatus::Stopped;
+    world.until("it has failed", ended).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_relay_that_is_found_dead_ends_its_sockets() {
+    let world = World::new().await;
+    let bob = world.person("bob").await;
+    let relay = world.node().directory.relays.get(&ting().conversation);
+    fails_unheard(&world, relay, RelayMessage::Break).await;
+    world.person("ada").await.says("said").await;
+    world.until("bob is ended", || bob.killed().is_some()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_is_found_dead_ends_its_sockets() {
+    let world = World::new().await;
+    let (ada, bob) = (world.person("ada").await, world.person("bob").await);
+    let session = world.node().directory.sessions.get(&bob.sign_in.hash);
+    fails_unheard(&world, session, SessionMessage::Break).await;
+    bob.by_http().says("said").await;
+    world.until("bob is ended", || bob.killed().is_some()).await;
+    assert_eq!(ada.killed(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_channel_that_is_found_dead_reads_once_more_what_its_last_life_sent() {
+    let world = World::new().await;
+    let (ada, bob) = (world.person("ada").await, world.person("bob").await);
+    world.store.obstruct(Some(("append", Obstacle::Held)));
+    let late = ada.post_to(ting(), "late", false, None);
+    assert!(world.system.post(late).await.is_err());
+    let channel = world.node().directory.channels.get(&ting().conversation);
+    fails_unheard(&world, channel, ChannelMessage::Break).await;
+    assert!(world.history().await.entries.is_empty());
+    world.store.obstruct(None);
+    bob.waits_for_text("late").await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -409,7 +409,7 @@ impl Store for MemoryStore {
         message: &Message,
         recipient: Option<&Username>,
     ) -> Result<Append, StoreError> {
-        self.with(|state| {
+        self.named("append", |state| {
             if state.ended.contains_key(&message.id) {
                 return Append::Ended;
             }
@@ -462,7 +462,7 @@ impl Store for MemoryStore {
         id: MessageId,
         now: Millis,
     ) -> Result<bool, StoreError> {
-        self.with(|state| {
+        self.named("end_message", |state| {
             let elsewhere = |message: &Message| message.conversation != *conversation;
             if state.messages.get(&id).is_some_and(elsewhere) {
                 return false;

@@ -1,9 +1,10 @@
-use super::memory::Mood;
+use super::memory::{Mood, Obstacle};
 use super::world::{Person, World, text, ting};
 use crate::edge::Wants;
+use crate::tail::TAIL_LENGTH;
 use crate::{Patched, TypingError, Unanswered};
 use cql::{Message, MessageId, Placed, Range, Store};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -582,4 +583,36 @@ async fn a_privileged_delete_is_told_to_viewers_sent_or_not() {
         world.system.delete(MessageId(5)).await,
         Err(TypingError::NotFound)
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn viewers_are_told_of_an_old_message_whose_deletion_was_answered_late() {
+    let world = World::new().await;
+    let ada = world.signed_in("ada").await;
+    let mut ids = Vec::new();
+    // The first of them is not among the newest that its owner keeps.
+    for _ in 0..=TAIL_LENGTH {
+        let last = ids.last().copied().unwrap_or_default();
+        let id = world.node().clock.next_id(last).unwrap();
+        ids.push(id);
+        let message = Message {
+            id,
+            conversation: ting().conversation,
+            author: Some(ada.sign_in.user),
+            username: ada.sign_in.username.clone(),
+            text: text("said"),
+            datetime_start: id.time(),
+            datetime_sent: id.time(),
+        };
+        world.store.append(&message, None).await.unwrap();
+    }
+    let bob = world.person("bob").await;
+    world.store.obstruct(Some(("end_message", Obstacle::Late)));
+    let late = world.system.delete(ids[0]).await;
+    assert_eq!(late, Err(TypingError::Unanswered(Unanswered)));
+    world.store.obstruct(None);
+    assert_eq!(world.system.delete(ids[0]).await, Ok(()));
+    let erased = |(_, body): &(&str, Value)| body[0]["id"] == json!(ids[0]);
+    let told = || bob.heard().iter().any(erased);
+    world.until("bob is told", told).await;
 }

@@ -3,6 +3,8 @@ use cql::ChannelName;
 
 const OTHER: NodeName = NodeName { slot: 3, since: 77 };
 
+const LAST: NodeName = NodeName { slot: 2, since: 55 };
+
 fn shard() -> Shard {
     Shard::all().next().unwrap()
 }
@@ -30,11 +32,11 @@ async fn what_comes_waits_in_order_until_the_last_owner_has_finished() {
         shards.pass(shard(), &ting(), word(0)).is_some(),
         "nothing is known of it"
     );
-    shards.gained(shard(), true, now);
+    shards.gained(shard(), Last::There(LAST), now);
     assert!(shards.pass(shard(), &ting(), word(1)).is_none());
     assert!(shards.pass(shard(), &ting(), word(2)).is_none());
     assert_eq!(shards.owed_until(shard(), now), None);
-    let held = shards.released(shard(), Duration::ZERO, now);
+    let held = shards.released(shard(), LAST, Duration::ZERO, now);
     assert_eq!(counts(&held), [1, 2]);
     assert!(shards.pass(shard(), &ting(), word(3)).is_some());
     assert_eq!(
@@ -43,7 +45,9 @@ async fn what_comes_waits_in_order_until_the_last_owner_has_finished() {
         "nothing may come late"
     );
     assert!(
-        shards.released(shard(), Duration::ZERO, now).is_empty(),
+        shards
+            .released(shard(), LAST, Duration::ZERO, now)
+            .is_empty(),
         "told twice"
     );
 }
@@ -51,7 +55,7 @@ async fn what_comes_waits_in_order_until_the_last_owner_has_finished() {
 #[tokio::test(start_paused = true)]
 async fn an_owner_that_went_without_a_word_leaves_a_read_owed() {
     let (shards, now) = (Shards::default(), Instant::now());
-    shards.gained(shard(), false, now);
+    shards.gained(shard(), Last::Gone, now);
     assert!(
         shards.pass(shard(), &ting(), word(1)).is_some(),
         "it is served at once"
@@ -64,7 +68,7 @@ async fn an_owner_that_went_without_a_word_leaves_a_read_owed() {
 #[tokio::test(start_paused = true)]
 async fn an_owner_that_takes_too_long_counts_as_gone() {
     let (shards, now) = (Shards::default(), Instant::now());
-    shards.gained(shard(), true, now);
+    shards.gained(shard(), Last::There(LAST), now);
     assert!(shards.pass(shard(), &ting(), word(1)).is_none());
     let (held, next) = shards.give_up(now);
     assert!(held.is_empty());
@@ -73,7 +77,7 @@ async fn an_owner_that_takes_too_long_counts_as_gone() {
     assert_eq!(counts(&held), [1]);
     assert_eq!(next, None);
     assert!(shards.owed_until(shard(), now).is_some());
-    let late = shards.released(shard(), Duration::ZERO, now);
+    let late = shards.released(shard(), LAST, Duration::ZERO, now);
     assert!(late.is_empty());
     assert!(
         shards.owed_until(shard(), now).is_some(),
@@ -82,9 +86,34 @@ async fn an_owner_that_takes_too_long_counts_as_gone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn only_the_last_owner_says_that_it_has_finished() {
+    let (shards, now) = (Shards::default(), Instant::now());
+    shards.gained(shard(), Last::There(LAST), now);
+    assert!(shards.pass(shard(), &ting(), word(1)).is_none());
+    // It had it before the last one, and never heard of that.
+    let held = shards.released(shard(), OTHER, Duration::ZERO, now);
+    assert!(held.is_empty());
+    let owed = Duration::from_secs(3);
+    let held = shards.released(shard(), LAST, owed, now);
+    assert_eq!(counts(&held), [1]);
+    assert_eq!(shards.owed_until(shard(), now), Some(now + owed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_missed_views_reads_once_more_for_owners_that_it_never_heard_of() {
+    let (shards, now) = (Shards::default(), Instant::now());
+    shards.gained(shard(), Last::ThereOnce(LAST), now);
+    assert!(shards.pass(shard(), &ting(), word(1)).is_none());
+    let held = shards.released(shard(), LAST, Duration::ZERO, now);
+    assert_eq!(counts(&held), [1]);
+    let owed = shards.owed_until(shard(), now).unwrap();
+    assert!(owed >= now + LEASE);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_owed_is_handed_on() {
     let (shards, now) = (Shards::default(), Instant::now());
-    shards.gained(shard(), false, now);
+    shards.gained(shard(), Last::Gone, now);
     let held = shards.lost(shard(), Some(OTHER), HashSet::from([ting()]), now);
     assert!(held.is_empty());
     assert!(shards.is_releasing(shard(), now));
@@ -105,7 +134,7 @@ async fn what_is_owed_is_handed_on() {
 #[tokio::test(start_paused = true)]
 async fn what_waited_for_a_shard_goes_with_it() {
     let (shards, now) = (Shards::default(), Instant::now());
-    shards.gained(shard(), true, now);
+    shards.gained(shard(), Last::There(LAST), now);
     assert!(shards.pass(shard(), &ting(), word(1)).is_none());
     let held = shards.lost(shard(), None, HashSet::new(), now);
     assert_eq!(counts(&held), [1]);
@@ -118,7 +147,7 @@ async fn what_waited_for_a_shard_goes_with_it() {
 #[tokio::test(start_paused = true)]
 async fn a_conversation_that_never_finishes_is_not_acknowledged_for_ever() {
     let (shards, now) = (Shards::default(), Instant::now());
-    shards.gained(shard(), false, now);
+    shards.gained(shard(), Last::Gone, now);
     shards.lost(shard(), Some(OTHER), HashSet::from([ting()]), now);
     let in_time = now + FINISHED_WITHIN - Duration::from_millis(1);
     assert!(shards.is_releasing(shard(), in_time));
@@ -135,7 +164,7 @@ async fn a_conversation_that_never_finishes_is_not_acknowledged_for_ever() {
 #[tokio::test(start_paused = true)]
 async fn what_an_owner_before_may_still_write_is_owed_by_the_one_after() {
     let (shards, now) = (Shards::default(), Instant::now());
-    shards.gained(shard(), true, now);
+    shards.gained(shard(), Last::There(LAST), now);
     // It goes on to another before the last owner has said that it has finished.
     shards.lost(shard(), Some(OTHER), HashSet::new(), now);
     let finished = shards.take_finished(now);
