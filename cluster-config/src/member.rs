@@ -129,6 +129,39 @@ impl From<Fingerprint> for String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn every_fingerprint_reads_as_it_is_written(bytes: [u8; 32]) {
+            let fingerprint = Fingerprint(bytes);
+            let text = fingerprint.to_string();
+            prop_assert_eq!(text.to_uppercase().parse(), Ok(fingerprint));
+            prop_assert_eq!(text.parse(), Ok(fingerprint));
+        }
+
+        #[test]
+        fn sixty_four_hexadecimal_digits_are_a_fingerprint_and_nothing_else_is(
+            text in prop_oneof![
+                ".{0,70}",
+                "[0-9a-fA-F]{62,66}",
+                "[0-9a-fA-F]{0,32}.[0-9a-fA-F]{31,63}",
+            ],
+        ) {
+            let is_one = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+            match text.parse::<Fingerprint>() {
+                Ok(fingerprint) => {
+                    prop_assert!(is_one, "{text}");
+                    prop_assert_eq!(fingerprint.to_string(), text.to_lowercase());
+                }
+                Err(error) => {
+                    prop_assert!(!is_one, "{error}");
+                    let said = error.to_string();
+                    prop_assert!(said.ends_with(" is no fingerprint of 64 hexadecimal digits"));
+                }
+            }
+        }
+    }
 
     #[test]
     fn a_fingerprint_reads_as_it_is_written() {

@@ -61,6 +61,7 @@ impl From<NodeName> for String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn a_name_reads_as_it_is_written() {
@@ -70,6 +71,26 @@ mod tests {
             let json = serde_json::to_string(&name).unwrap();
             assert_eq!(json, format!("\"{name}\""));
             assert_eq!(serde_json::from_str::<NodeName>(&json).unwrap(), name);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_name_reads_as_it_is_written(slot: u8, since: i64) {
+            let name = NodeName { slot, since };
+            prop_assert_eq!(name.to_string().parse(), Ok(name));
+        }
+
+        #[test]
+        fn whatever_is_read_is_written_the_same(
+            text in prop_oneof![".{0,30}", "[0-9]{0,4}-?[0-9a-fA-F+-]{0,18}"],
+        ) {
+            match text.parse::<NodeName>() {
+                Ok(name) => prop_assert_eq!(name.to_string(), text),
+                Err(error) => {
+                    prop_assert_eq!(error.to_string(), format!("{text:?} is no node's name"));
+                }
+            }
         }
     }
 

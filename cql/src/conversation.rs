@@ -34,7 +34,9 @@ impl Conversation {
             ("p", people) => {
                 let (one, other) = people.split_once(':')?;
                 let (one, other) = (UserId(one.parse().ok()?), UserId(other.parse().ok()?));
-                (one <= other).then_some(Conversation::Private(one, other))
+                let private = (one <= other).then_some(Conversation::Private(one, other))?;
+                // A sign or a nought before a number would be a second key of the same private.
+                (private.key() == key).then_some(private)
             }
             _ => None,
         }
@@ -75,6 +77,22 @@ impl TryFrom<String> for Conversation {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_conversation_has_one_key(
+            key in prop_oneof![".{0,20}", "c:[A-Za-z0-9_.-]{0,21}", "p:[0-9+]{0,3}:[0-9+]{0,3}"],
+            one: u64,
+            other: u64,
+        ) {
+            if let Some(conversation) = Conversation::from_key(&key) {
+                prop_assert_eq!(conversation.key(), key);
+            }
+            let private = Conversation::private(UserId(one), UserId(other));
+            prop_assert_eq!(Conversation::from_key(&private.key()), Some(private));
+        }
+    }
 
     #[test]
     fn a_key_leads_back_to_its_conversation() {

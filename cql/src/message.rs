@@ -72,6 +72,28 @@ impl std::fmt::Debug for MessageText {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_text_is_taken_as_it_is_or_refused_for_what_it_is(
+            text in prop_oneof![
+                any::<String>(),
+                "[ \\t\\n\\x00\u{2003}]{0,20}",
+                "[ \\x00\u{2003}]{0,3}\\PC{0,3}[ \\x00\u{2003}]{0,3}",
+                "[aλ🙂 ]{1990,2010}",
+            ],
+        ) {
+            let is_blank = text.replace('\0', " ").trim().is_empty();
+            let expected = match text.chars().count() {
+                _ if is_blank => Err(TextError::Empty),
+                2_001.. => Err(TextError::Length),
+                _ => Ok(text.as_str()),
+            };
+            let parsed = MessageText::parse(text.as_str());
+            prop_assert_eq!(parsed.as_ref().map(MessageText::as_str).map_err(|e| *e), expected);
+        }
+    }
 
     #[test]
     fn blank_and_long_texts_are_refused_and_none_is_cut() {

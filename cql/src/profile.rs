@@ -55,7 +55,7 @@ pub enum ProfileError {
     Future,
 }
 
-/// An e-mail address by RFC 5321, at most 254 bytes.
+/// An e-mail address by RFC 5321, in a domain that has a name, at most 254 bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Email(String);
@@ -68,6 +68,7 @@ impl Email {
         }
         let options = email_address::Options::default()
             .without_display_text()
+            .without_domain_literal()
             .with_required_tld();
         email_address::EmailAddress::parse_with_options(text, options)
             .map(|address| Email(address.to_string()))
@@ -165,9 +166,90 @@ impl Gender {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     /// 2026-11-22T00:00:00Z
     const NOW: Millis = 1_795_305_600_000;
+
+    /// By the rule of the calendar, without a library.
+    fn days_of(year: u32, month: u32) -> u32 {
+        let is_leap = year.is_multiple_of(4) && !year.is_multiple_of(100);
+        match month {
+            2 if is_leap || year.is_multiple_of(400) => 29,
+            2 => 28,
+            4 | 6 | 9 | 11 => 30,
+            _ => 31,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_birthday_is_taken_exactly_if_the_calendar_has_it(
+            year in 1_850..2_100_u32,
+            month in 0..15_u32,
+            day in 0..34_u32,
+        ) {
+            let text = format!("{year:04}-{month:02}-{day:02}");
+            let is_real = (1..=12).contains(&month) && (1..=days_of(year, month)).contains(&day);
+            let expected = match (year, month, day) {
+                (year, ..) if !is_real || year < 1_900 => Err(ProfileError::Invalid),
+                date if date >= (2_026, 11, 22) => Err(ProfileError::Future),
+                _ => Ok(text.clone()),
+            };
+            let parsed = Birthday::parse(&text, NOW);
+            prop_assert_eq!(parsed.map(|birthday| birthday.to_string()), expected);
+            if let Ok(birthday) = parsed {
+                let years = 2_026 - year;
+                let age = birthday.age(NOW);
+                prop_assert_eq!(age, years - u32::from((month, day) > (11, 22)));
+            }
+        }
+
+        #[test]
+        fn a_birthday_has_one_spelling(
+            text in prop_oneof![".{0,12}", "[0-9+-]{4}[-+/]?[0-9]{1,2}-[0-9]{1,2}.?"],
+            now: Millis,
+        ) {
+            if let Ok(birthday) = Birthday::parse(&text, now) {
+                prop_assert_eq!(birthday.to_string(), text);
+            }
+        }
+
+        #[test]
+        fn an_address_is_kept_as_it_was_given(
+            text in prop_oneof![
+                any::<String>(),
+                "[a-zA-Z0-9.+\"λ <>-]{0,12}@[a-z0-9.λ\\[\\]:-]{0,12}[.]?[a-z]{0,4}",
+                "[a-z]{60,66}@[a-z]{60,64}[.][a-z]{50,64}[.][a-z]{50,64}",
+            ],
+        ) {
+            match Email::parse(&text) {
+                Ok(email) => {
+                    prop_assert_eq!(email.as_str(), &text);
+                    prop_assert!(text.len() <= 254);
+                    let (name, domain) = text.rsplit_once('@').unwrap_or_default();
+                    prop_assert!(!name.is_empty() && domain.contains('.'), "{text}");
+                }
+                Err(error) => {
+                    prop_assert_eq!(error == ProfileError::Length, text.len() > 254);
+                    prop_assert!(error != ProfileError::Future);
+                }
+            }
+        }
+
+        #[test]
+        fn a_gender_is_one_of_three_words(
+            text in prop_oneof![".{0,8}", "(?i)(male|female|-){1,2} ?"],
+        ) {
+            match Gender::parse(&text) {
+                Ok(gender) => prop_assert_eq!(gender.as_str(), text),
+                Err(error) => {
+                    prop_assert_eq!(error, ProfileError::Invalid);
+                    prop_assert!(!["male", "female", "-"].contains(&text.as_str()));
+                }
+            }
+        }
+    }
 
     #[test]
     fn a_birthday_is_a_real_day_of_the_past() {
@@ -218,6 +300,7 @@ mod tests {
             "@example.org",
             "Ada <ada@example.org>",
             "a b@example.org",
+            "ada@[]",
         ] {
             assert_eq!(Email::parse(wrong), Err(ProfileError::Invalid), "{wrong}");
         }

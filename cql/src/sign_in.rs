@@ -72,6 +72,26 @@ impl SignIn {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn every_token_reads_as_it_is_shown(bytes: [u8; 32]) {
+            let token = SessionToken(bytes);
+            let shown = token.reveal();
+            prop_assert!(shown.len() == 43 && shown.is_ascii());
+            prop_assert_eq!(SessionToken::parse(&shown), Some(token));
+        }
+
+        #[test]
+        fn a_token_has_one_spelling(
+            shown in prop_oneof![".{0,50}", "[A-Za-z0-9_-]{42,44}", "[A-Za-z0-9_=+/-]{43,44}"],
+        ) {
+            if let Some(token) = SessionToken::parse(&shown) {
+                prop_assert_eq!(token.reveal(), shown);
+            }
+        }
+    }
 
     #[test]
     fn a_token_leads_back_to_itself_and_nothing_else_does() {

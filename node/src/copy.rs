@@ -4,6 +4,7 @@ use crate::config::{SettingsError, StoreSettings};
 use anyhow::{Context, bail};
 use cql::embedded::Source;
 use cql::scylla::{Counted, CqlStore, Progress};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -42,12 +43,7 @@ pub async fn copy(from: &Path, settings: &StoreSettings) -> anyhow::Result<Strin
     let counted = copied
         .await
         .context("the copy is not whole; the same command goes on with it")?;
-    for table in &counted {
-        println!("{}", compared(table));
-    }
-    if counted.iter().any(|table| table.there != table.here) {
-        bail!("the two stores differ: has a ting used the keyspace already?");
-    }
+    compare(&counted, &mut std::io::stdout())?;
     Ok(format!(
         "{} is copied to keyspace {}",
         from.display(),
@@ -55,17 +51,24 @@ pub async fn copy(from: &Path, settings: &StoreSettings) -> anyhow::Result<Strin
     ))
 }
 
-fn compared(table: &Counted) -> String {
-    let Counted { table, there, here } = table;
-    let verdict = if there == here {
-        "the same"
-    } else {
-        "NOT the same"
-    };
-    format!(
-        "{}: {there} in the file, {here} in the database: {verdict}",
-        table.as_str()
-    )
+/// Tells of each table whether it is the same in both stores, and fails if one is not.
+fn compare(counted: &[Counted], told: &mut impl Write) -> anyhow::Result<()> {
+    for Counted { table, there, here } in counted {
+        let verdict = if there == here {
+            "the same"
+        } else {
+            "NOT the same"
+        };
+        writeln!(
+            told,
+            "{}: {there} in the file, {here} in the database: {verdict}",
+            table.as_str()
+        )?;
+    }
+    if counted.iter().any(|table| table.there != table.here) {
+        bail!("the two stores differ: has a ting used the keyspace already?");
+    }
+    Ok(())
 }
 
 /// Tells the first of each table, the last, and one a second between.
@@ -94,6 +97,32 @@ impl Teller {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cql::copy::Table;
+
+    /// What is told of people and messages that were counted here and there, and whether it fails.
+    fn compared(people: [u64; 2], messages: [u64; 2]) -> (String, Result<(), String>) {
+        let tables = [(Table::Users, people), (Table::Messages, messages)];
+        let counted = tables.map(|(table, [there, here])| Counted { table, there, here });
+        let mut told = Vec::new();
+        let done = compare(&counted, &mut told).map_err(|error| error.to_string());
+        (String::from_utf8(told).unwrap(), done)
+    }
+
+    #[test]
+    fn a_copy_of_which_a_table_differs_fails_after_all_were_told_of() {
+        let same = "people: 3 in the file, 3 in the database: the same\n\
+            messages: 0 in the file, 0 in the database: the same\n";
+        assert_eq!(compared([3, 3], [0, 0]), (same.to_owned(), Ok(())));
+        let differ = "the two stores differ: has a ting used the keyspace already?";
+        for [there, here] in [[3, 4], [3, 2], [1, 0]] {
+            let told = format!(
+                "people: {there} in the file, {here} in the database: NOT the same\n\
+                 messages: 7 in the file, 7 in the database: the same\n"
+            );
+            let failed = (told, Err(differ.to_owned()));
+            assert_eq!(compared([there, here], [7, 7]), failed);
+        }
+    }
 
     #[test]
     fn a_source_is_an_embedded_file() {

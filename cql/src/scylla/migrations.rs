@@ -248,14 +248,7 @@ impl<'a> Migrator<'a> {
         let found: Option<(String,)> = open::ask_once(&self.session, &found).await?;
         // Whoever runs Ting may not be allowed to make keyspaces, so one that is there is taken.
         if found.is_none() {
-            let tablets = self.settings.tablets;
-            let tablets = tablets.map(|on| format!(" AND tablets = {{'enabled': {on}}}"));
-            let cql = KEYSPACE
-                .replace("{keyspace}", keyspace)
-                .replace("{datacenter}", &self.settings.datacenter)
-                .replace("{replication}", &self.settings.replication.to_string())
-                .replace("{tablets}", &tablets.unwrap_or_default());
-            self.statements(&cql).await?;
+            self.statements(&keyspace_of(self.settings)).await?;
         }
         self.enter_keyspace().await?;
         self.statements(BOOKKEEPING).await
@@ -362,6 +355,17 @@ impl<'a> Migrator<'a> {
             _ => Err(unreadable(&"a compare-and-set answered without [applied]")),
         }
     }
+}
+
+/// What makes the keyspace of these settings.
+fn keyspace_of(settings: &CqlSettings) -> String {
+    let tablets = settings.tablets;
+    let tablets = tablets.map(|on| format!(" AND tablets = {{'enabled': {on}}}"));
+    KEYSPACE
+        .replace("{keyspace}", &settings.keyspace)
+        .replace("{datacenter}", &settings.datacenter)
+        .replace("{replication}", &settings.replication.to_string())
+        .replace("{tablets}", &tablets.unwrap_or_default())
 }
 
 /// Whether a column is there that was to be added: tables know `IF NOT EXISTS`, columns don't

@@ -319,6 +319,84 @@ pub async fn delete(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::http::Uri;
+    use proptest::prelude::*;
+
+    /// What a query asks for, the way it comes in.
+    fn asked(query: &str) -> Result<Range, Refusal> {
+        let uri = Uri::try_from(format!("/?{query}")).unwrap();
+        let part = Query::<Part>::try_from_uri(&uri).map_err(|_| Refusal::INVALID)?;
+        part.range()
+    }
+
+    /// As a number is written, or nearly.
+    fn number() -> impl Strategy<Value = String> {
+        prop_oneof![
+            "0{0,3}[0-9]{0,25}",
+            (INTEGER_END - 2..INTEGER_END + 2).prop_map(|id| id.to_string()),
+            "[0-9+. a-fxλ٣-]{0,5}",
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn numbers_of_digits_alone_are_a_range_and_nothing_else_is(
+            lim in prop::option::of(number()),
+            before in prop::option::of(number()),
+            after in prop::option::of(number()),
+        ) {
+            let fields = [("lim", &lim), ("before", &before), ("after", &after)];
+            let query: Vec<_> = fields
+                .iter()
+                .filter_map(|(name, value)| {
+                    let value = value.as_deref()?.as_bytes();
+                    let all = percent_encoding::NON_ALPHANUMERIC;
+                    Some(format!("{name}={}", percent_encoding::percent_encode(value, all)))
+                })
+                .collect();
+            // Twenty-five digits fit.
+            let read = |text: &Option<String>| match text {
+                None => Some(None),
+                Some(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => {
+                    text.parse::<u128>().ok().map(Some)
+                }
+                Some(_) => None,
+            };
+            let exact = |id: &Option<u128>| id.is_none_or(|id| id < u128::from(INTEGER_END));
+            let id = |id: Option<u128>| id.map(|id| MessageId(id as u64));
+            let expected = match (read(&lim), read(&before), read(&after)) {
+                (Some(lim), Some(before), Some(after)) if exact(&before) && exact(&after) => {
+                    let limit = lim.map_or(100, |lim| lim.min(1_000) as usize);
+                    Ok(Range { before: id(before), after: id(after), limit })
+                }
+                _ => Err(Refusal::INVALID),
+            };
+            prop_assert_eq!(asked(&query.join("&")), expected);
+        }
+
+        #[test]
+        fn any_query_is_a_range_that_reads_as_it_is_written_or_is_refused(
+            query in prop_oneof![
+                "[!$-;=?-_a-z~%&]{0,60}",
+                "((lim|before|after|more)=[0-9%+]{0,6}&?){0,5}",
+            ],
+        ) {
+            match asked(&query) {
+                Ok(range) => {
+                    prop_assert!(range.limit <= 1_000);
+                    let mut written = format!("lim={}", range.limit);
+                    for (name, id) in [("before", range.before), ("after", range.after)] {
+                        if let Some(id) = id {
+                            prop_assert!(id.0 < INTEGER_END);
+                            written += &format!("&{name}={id}");
+                        }
+                    }
+                    prop_assert_eq!(asked(&written), Ok(range));
+                }
+                Err(refusal) => prop_assert_eq!(refusal, Refusal::INVALID),
+            }
+        }
+    }
 
     fn range(lim: Option<&str>, before: Option<&str>) -> Result<Range, Refusal> {
         Part {

@@ -10,10 +10,12 @@ use cql::Store;
 use cql::embedded::EmbeddedStore;
 use double::Double;
 use serde_json::{Value, json};
+use std::sync::atomic::Ordering;
 use tempfile::TempDir;
 
 mod double;
 mod people;
+mod typing;
 
 #[test]
 fn a_trailing_slash_makes_no_difference_to_an_api() {
@@ -78,7 +80,7 @@ struct Node {
     router: Router,
     system: System,
     store: Arc<Double>,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Node {
@@ -88,7 +90,19 @@ impl Node {
         let store = Arc::new(Double {
             store: Arc::new(store),
             silent: Default::default(),
+            ahead: Default::default(),
         });
+        Node::on(store, directory).await
+    }
+
+    /// The next one on the same store, so many milliseconds later.
+    async fn restarted_after(self, pause: i64) -> Node {
+        self.system.stop().await;
+        self.store.ahead.fetch_add(pause, Ordering::Relaxed);
+        Node::on(self.store, self.directory).await
+    }
+
+    async fn on(store: Arc<Double>, directory: TempDir) -> Node {
         let start = Start {
             store: store.clone(),
             sockets: Arc::new(Nobody),
@@ -111,7 +125,7 @@ impl Node {
             router: gateway.router(),
             system,
             store,
-            _directory: directory,
+            directory,
         }
     }
 

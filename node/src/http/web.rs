@@ -56,12 +56,7 @@ fn answer(path: &str, asked: &HeaderMap) -> Response<Body> {
         None => return page(StatusCode::OK, Cow::Borrowed(ABSENT.as_bytes())),
     };
     let tag = tag(&file, encoding);
-    let same = asked
-        .get_all(header::IF_NONE_MATCH)
-        .iter()
-        .filter_map(|tags| tags.to_str().ok())
-        .flat_map(|tags| tags.split(','))
-        .any(|known| matches!(known.trim(), "*") || known.trim().trim_start_matches("W/") == tag);
+    let same = has(asked, &tag);
     let mut response = if same {
         page(StatusCode::NOT_MODIFIED, Cow::Borrowed(&[]))
     } else {
@@ -127,6 +122,16 @@ fn best(path: &str, asked: &HeaderMap) -> Option<(EmbeddedFile, Option<&'static 
         .or_else(|| Some((Files::get(path)?, None)))
 }
 
+/// Whether the client has what bears this tag.
+fn has(asked: &HeaderMap, tag: &str) -> bool {
+    asked
+        .get_all(header::IF_NONE_MATCH)
+        .iter()
+        .filter_map(|tags| tags.to_str().ok())
+        .flat_map(|tags| tags.split(','))
+        .any(|known| matches!(known.trim(), "*") || known.trim().trim_start_matches("W/") == tag)
+}
+
 fn accepts(asked: &HeaderMap, encoding: &str) -> bool {
     asked
         .get_all(header::ACCEPT_ENCODING)
@@ -137,7 +142,8 @@ fn accepts(asked: &HeaderMap, encoding: &str) -> bool {
             let (name, quality) = offer.split_once(';').unwrap_or((offer, ""));
             let refused = quality
                 .trim()
-                .strip_prefix("q=")
+                .strip_prefix(['q', 'Q'])
+                .and_then(|quality| quality.strip_prefix('='))
                 .and_then(|quality| quality.parse::<f32>().ok())
                 .is_some_and(|quality| quality == 0.0);
             name.trim().eq_ignore_ascii_case(encoding) && !refused
@@ -155,6 +161,7 @@ fn tag(file: &EmbeddedFile, encoding: Option<&str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn asks(method: Method, path: &str, headers: &[(header::HeaderName, &str)]) -> Request {
         let mut request = Request::builder().method(method).uri(path);
@@ -186,6 +193,100 @@ mod tests {
             let tag = first.headers()[header::ETAG].to_str().unwrap();
             let again = asks(Method::GET, &path, &[(header::IF_NONE_MATCH, tag)]);
             assert_eq!(serve(&again).unwrap().status(), StatusCode::NOT_MODIFIED);
+        }
+    }
+
+    /// One header in several lines, as a client may send it.
+    fn lines(name: header::HeaderName, lines: &[Vec<u8>]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        let values = lines.iter().map(|line| HeaderValue::from_bytes(line));
+        for value in values.flatten() {
+            headers.append(&name, value);
+        }
+        headers
+    }
+
+    /// Members of a list, written with blanks where there may be some.
+    fn list(members: &[String], blanks: &[String]) -> Vec<u8> {
+        let blanks = blanks.iter().map(String::as_str).cycle();
+        let members = members.iter().zip(blanks);
+        let written: Vec<_> = members
+            .map(|(m, blank)| format!("{blank}{m}{blank}"))
+            .collect();
+        written.join(",").into_bytes()
+    }
+
+    /// Any, or one that these headers are made of.
+    fn byte() -> impl Strategy<Value = u8> {
+        prop_oneof![any::<u8>(), prop::sample::select(&b"br;q=0,*\"W/ "[..])]
+    }
+
+    fn blanks() -> impl Strategy<Value = Vec<String>> {
+        prop::collection::vec("[ \t]{0,2}", 1..4)
+    }
+
+    proptest! {
+        #[test]
+        fn an_encoding_is_taken_if_one_offer_names_it_with_any_weight(
+            offers in prop::collection::vec(
+                ("(?i:br|gzip|brr|b|identity|\\*)", prop::option::of(0..=1_000_u32), "[qQ]"),
+                0..6,
+            ),
+            blanks in blanks(),
+            cut in 0..6_usize,
+        ) {
+            let written: Vec<_> = offers
+                .iter()
+                .map(|(name, weight, q)| match weight {
+                    None => name.clone(),
+                    Some(weight) => {
+                        let (blank, whole, rest) = (&blanks[0], weight / 1_000, weight % 1_000);
+                        format!("{name}{blank};{blank}{q}={whole}.{rest:03}")
+                    }
+                })
+                .collect();
+            let (one, other) = written.split_at(cut.min(written.len()));
+            let written = [list(one, &blanks), list(other, &blanks)];
+            let headers = lines(header::ACCEPT_ENCODING, &written);
+            for (encoding, _) in ENCODINGS {
+                let is_offered = offers.iter().any(|(name, weight, _)| {
+                    name.eq_ignore_ascii_case(encoding) && *weight != Some(0)
+                });
+                prop_assert_eq!(accepts(&headers, encoding), is_offered);
+            }
+        }
+
+        #[test]
+        fn what_a_client_has_is_known_by_its_tag(
+            tags in prop::collection::vec(("(W/)?", "\"[a-c]{1,2}\"|\\*|[a-c]|\"\""), 0..6),
+            blanks in blanks(),
+            cut in 0..6_usize,
+        ) {
+            let written: Vec<_> = tags.iter().map(|(weak, tag)| format!("{weak}{tag}")).collect();
+            let (one, other) = written.split_at(cut.min(written.len()));
+            let headers = [list(one, &blanks), list(other, &blanks)];
+            let headers = lines(header::IF_NONE_MATCH, &headers);
+            let has_any = written.iter().any(|tag| tag == "*");
+            for ours in ["\"a\"", "\"ab\"", "\"abc\""] {
+                let is_named = tags.iter().any(|(_, tag)| tag == ours);
+                prop_assert_eq!(has(&headers, ours), has_any || is_named, "{}", ours);
+            }
+        }
+
+        #[test]
+        fn any_header_is_read_or_passed_over(
+            bytes in prop::collection::vec(prop::collection::vec(byte(), 0..40), 0..4),
+        ) {
+            let contains = |what: &[u8]| {
+                let is_there = |line: &Vec<u8>| {
+                    line.windows(what.len()).any(|part| part.eq_ignore_ascii_case(what))
+                };
+                bytes.iter().any(is_there)
+            };
+            let headers = lines(header::ACCEPT_ENCODING, &bytes);
+            prop_assert!(!accepts(&headers, "br") || contains(b"br"));
+            let headers = lines(header::IF_NONE_MATCH, &bytes);
+            prop_assert!(!has(&headers, "\"b\"") || contains(b"\"b\"") || contains(b"*"));
         }
     }
 

@@ -22,11 +22,10 @@ pub struct Frames {
     events: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 enum Place {
-    /// The answer has not begun.
-    #[default]
-    Before,
+    /// In the answer's beginning; so much of it was seen.
+    Before(usize),
     /// In the answer's head; so much of its end was seen.
     Head(usize),
     /// Before a frame, or in its beginning.
@@ -37,6 +36,12 @@ enum Place {
     Lost,
 }
 
+impl Default for Place {
+    fn default() -> Self {
+        Place::Before(0)
+    }
+}
+
 /// Before the first byte of a frame.
 const BETWEEN: Place = Place::Start([0; START_MAX], 0);
 
@@ -45,10 +50,15 @@ impl Frames {
     pub fn read(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             bytes = match &mut self.place {
-                Place::Before => {
-                    let begins = bytes.starts_with(SWITCHING);
-                    self.place = if begins { Place::Head(0) } else { Place::Lost };
-                    bytes
+                Place::Before(seen) => {
+                    let is_its = bytes[0] == SWITCHING[*seen];
+                    *seen += 1;
+                    if !is_its {
+                        self.place = Place::Lost;
+                    } else if *seen == SWITCHING.len() {
+                        self.place = Place::Head(0);
+                    }
+                    &bytes[1..]
                 }
                 Place::Head(seen) => {
                     // A carriage return that does not go on may begin anew.
@@ -151,7 +161,97 @@ mod tests {
         written
     }
 
+    /// What was read, in pieces.
+    fn pieces(bytes: &[u8], cuts: &[usize]) -> Frames {
+        let mut frames = Frames::default();
+        let mut left = bytes;
+        for cut in cuts.iter().cycle() {
+            let (now, later) = left.split_at((*cut).min(left.len()));
+            frames.read(now);
+            left = later;
+            if left.is_empty() {
+                break;
+            }
+        }
+        frames
+    }
+
+    /// A frame of nearly any kind, with its length written in any of the three ways, and seldom a
+    /// length that is not its own.
+    fn any_frame() -> impl Strategy<Value = Vec<u8>> {
+        let kind = prop_oneof![
+            9 => prop::sample::select(&[0x81, 0x82, 0x89, 0x8a][..]),
+            1 => any::<u8>(),
+        ];
+        let payload = prop_oneof!["4[0-4].{0,9}", ".{0,9}", "42x{120,130}"];
+        let length = prop_oneof![9 => Just(None), 1 => any::<u64>().prop_map(Some)];
+        (kind, 0..3_u8, length, payload).prop_map(|(kind, way, length, payload)| {
+            let length = length.unwrap_or(payload.len() as u64);
+            let mut frame = vec![kind];
+            match way {
+                0 => frame.push(length as u8),
+                1 => {
+                    frame.push(126);
+                    frame.extend((length as u16).to_be_bytes());
+                }
+                _ => {
+                    frame.push(127);
+                    frame.extend(length.to_be_bytes());
+                }
+            }
+            frame.extend(payload.into_bytes());
+            frame
+        })
+    }
+
+    /// Anything that may be written, most of it nearly right.
+    fn anything() -> impl Strategy<Value = Vec<u8>> {
+        let frames = prop::collection::vec(any_frame(), 0..8).prop_map(|frames| frames.concat());
+        let opened = frames
+            .prop_map(|frames| [opening(), frames].concat())
+            .boxed();
+        let broken = (opened.clone(), any::<prop::sample::Index>(), any::<u8>());
+        let broken = broken.prop_map(|(mut written, place, byte)| {
+            let place = place.index(written.len());
+            written[place] = byte;
+            written
+        });
+        let any_bytes = prop::collection::vec(any::<u8>(), 0..100);
+        let after_the_opening = any_bytes
+            .clone()
+            .prop_map(|bytes| [opening(), bytes].concat());
+        prop_oneof![opened, broken, after_the_opening, any_bytes]
+    }
+
     proptest! {
+        #[test]
+        fn whatever_is_written_is_read_the_same_however_it_is_cut(
+            written in anything(),
+            cuts in prop::collection::vec(1..60_usize, 1..20),
+        ) {
+            let whole = pieces(&written, &[written.len()]);
+            for cuts in [&[1][..], &cuts] {
+                let cut = pieces(&written, cuts);
+                // All that it knows.
+                prop_assert_eq!(format!("{cut:?}"), format!("{whole:?}"));
+            }
+            let events = written.windows(2).filter(|two| *two == EVENT).count() as u64;
+            prop_assert!(whole.events <= events);
+        }
+
+        #[test]
+        fn what_is_not_understood_is_never_understood_again(written in anything()) {
+            let mut frames = pieces(&written, &[written.len()]);
+            if matches!(frames.place, Place::Lost) {
+                let events = frames.events;
+                frames.read(&opening());
+                let mut more = Vec::new();
+                text(&["42"], &mut more);
+                frames.read(&more);
+                prop_assert!(!(0..=events + 1).any(|events| frames.is_between(events)));
+            }
+        }
+
         #[test]
         fn events_are_counted_however_they_are_cut(
             sizes in prop::collection::vec(0..70_000usize, 0..6),
@@ -166,8 +266,7 @@ mod tests {
                 events += 1;
             }
             let mut frames = Frames::default();
-            let (answer, mut left) = written.split_at(SWITCHING.len());
-            frames.read(answer);
+            let mut left = &written[..];
             for cut in cuts.iter().cycle() {
                 let (now, later) = left.split_at((*cut).min(left.len()));
                 frames.read(now);

@@ -49,10 +49,21 @@ pub struct Login {
 
 /// How to be told of others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(try_from = "String")]
 pub enum Presence {
     /// Once a tick.
     Batched,
+}
+
+impl TryFrom<String> for Presence {
+    type Error = &'static str;
+
+    fn try_from(word: String) -> Result<Self, Self::Error> {
+        match word.as_str() {
+            "batched" => Ok(Presence::Batched),
+            _ => Err("not how to be told of others"),
+        }
+    }
 }
 
 /// A conversation, as clients name it.

@@ -58,6 +58,29 @@ fn what_was_acknowledged_survives_kill_9() {
     }
 }
 
+/// How a connection's commits reach the disk: by which journal, and when it is synced.
+fn journal(db: &Connection) -> Result<(String, u8), StoreError> {
+    let journal = db.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+    let synchronous = db.pragma_query_value(None, "synchronous", |row| row.get(0))?;
+    Ok((journal, synchronous))
+}
+
+/// A killed process loses nothing that it wrote, so only a machine without power would show it.
+#[tokio::test]
+async fn a_commit_is_synced_before_it_is_answered() {
+    let directory = tempfile::tempdir().unwrap();
+    // A file keeps its journal's mode, and of syncing nothing.
+    for when in ["made", "opened again"] {
+        let store = open(&directory);
+        // 2 is "full": with 1, "normal", the log is synced at checkpoints only.
+        let full = Ok(("wal".to_owned(), 2));
+        assert_eq!(store.write("journal", journal).await, full, "{when}");
+        let reads = store.read("journal", journal).await.unwrap();
+        assert_eq!(reads.0, "wal", "{when}");
+        store.close().await;
+    }
+}
+
 /// An acknowledgement: `kept <round> <writer> <id>` and a full stop, so that half a line is none.
 fn kept(line: &str) -> Option<(u64, u64, u64)> {
     let line = line.split_once("kept ")?.1.strip_suffix('.')?;

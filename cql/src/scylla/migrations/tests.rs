@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::scylla::CqlStore;
-use crate::scylla::tests::{server, unique};
+use crate::scylla::tests::{server, settings, unique};
 
 const ONE: Migration = Migration {
     version: 1,
@@ -48,6 +48,25 @@ fn a_file_is_split_into_its_statements() {
         .map(|file| file.text.matches(" TABLE ").count())
         .sum();
     assert_eq!(real, tables);
+}
+
+#[test]
+fn a_keyspace_is_made_as_the_settings_say() {
+    let mut settings = settings("127.0.0.1:9042");
+    settings.keyspace = "chat".to_owned();
+    settings.datacenter = "eu-west.1".to_owned();
+    settings.replication = 3;
+    let made = "CREATE KEYSPACE IF NOT EXISTS chat\n\
+        WITH replication = {'class': 'NetworkTopologyStrategy', 'eu-west.1': 3}\n\
+        AND durable_writes = true";
+    for (tablets, said) in [
+        (None, ""),
+        (Some(true), " AND tablets = {'enabled': true}"),
+        (Some(false), " AND tablets = {'enabled': false}"),
+    ] {
+        settings.tablets = tablets;
+        assert_eq!(split(&keyspace_of(&settings)), [format!("{made}{said}")]);
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! A store that does what it is asked, and of one operation never says so.
+//! A store that does what it is asked, of one operation never says so, and has a time of its own.
 
 use async_trait::async_trait;
 use cql::embedded::EmbeddedStore;
@@ -7,6 +7,7 @@ use cql::{
     NewUser, Page, Placed, ProfileChanges, Range, SignIn, SignInHash, Slot, Store, StoreError,
     User, UserId, Username,
 };
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// The file, behind something that loses answers.
@@ -14,6 +15,8 @@ use std::sync::{Arc, Mutex};
 pub struct Double {
     pub store: Arc<EmbeddedStore>,
     pub silent: Mutex<Option<&'static str>>,
+    /// So much later it is here.
+    pub ahead: AtomicI64,
 }
 
 impl Double {
@@ -29,6 +32,11 @@ macro_rules! behind {
     ($($name:ident($($argument:ident: $type:ty),*) -> $answer:ty;)*) => {
         #[async_trait]
         impl Store for Double {
+            async fn now(&self) -> Result<Millis, StoreError> {
+                let now = self.store.now().await?;
+                Ok(now + self.ahead.load(Ordering::Relaxed))
+            }
+
             $(async fn $name(&self, $($argument: $type),*) -> Result<$answer, StoreError> {
                 let done = self.store.$name($($argument),*).await;
                 self.answer(stringify!($name), done)
@@ -38,7 +46,6 @@ macro_rules! behind {
 }
 
 behind! {
-    now() -> Millis;
     sweep(now: Millis) -> ();
     slots() -> Vec<Slot>;
     reserve_slot(number: u8, seen: Option<Millis>, high_water: Millis) -> bool;

@@ -34,6 +34,9 @@ pub struct Fake {
     told: mpsc::UnboundedSender<Told>,
 }
 
+/// A message that was typed for too long, whoever asks.
+pub const EXPIRED: MessageId = MessageId(1 << 40);
+
 /// All who are logged in.
 pub fn everybody() -> Room {
     Room("everybody".into())
@@ -62,6 +65,13 @@ impl Fake {
         };
         self.people.lock().unwrap().insert(token.hash(), sign_in);
         token.reveal()
+    }
+
+    fn begin(&self) -> Posted {
+        Posted {
+            id: MessageId(self.ids.fetch_add(1, Ordering::Relaxed)),
+            claim: "claim".to_owned(),
+        }
     }
 
     fn tell(&self, told: Told) {
@@ -119,20 +129,30 @@ impl Backend for Fake {
         async { Ok(()) }.boxed()
     }
 
-    fn leave(&self, _: ConnectionId, _: Destination) -> Answer<(), EnterError> {
-        async { Err(EnterError::Private) }.boxed()
+    /// One channel is as hard to leave as a private.
+    fn leave(&self, _: ConnectionId, to: Destination) -> Answer<(), EnterError> {
+        let is_ting = to.target == Target::Channel(ChannelName::ting());
+        let left = if is_ting {
+            Err(EnterError::Private)
+        } else {
+            Ok(())
+        };
+        async move { left }.boxed()
     }
 
     fn post(&self, post: Post) -> Answer<Posted, TypingError> {
         self.tell(Told::Posted(post.text.as_str().to_owned()));
-        let id = MessageId(self.ids.fetch_add(1, Ordering::Relaxed));
-        let claim = "claim".to_owned();
-        async move { Ok(Posted { id, claim }) }.boxed()
+        let posted = self.begin();
+        async move { Ok(posted) }.boxed()
     }
 
     fn patch(&self, patch: Patch) -> Answer<Patched, TypingError> {
         let text = patch.text.map(|text| text.as_str().to_owned());
         self.tell(Told::Patched(patch.id.0, text));
-        async { Ok(Patched::Done) }.boxed()
+        let patched = match patch.id {
+            EXPIRED => Patched::Anew(self.begin()),
+            _ => Patched::Done,
+        };
+        async move { Ok(patched) }.boxed()
     }
 }

@@ -204,6 +204,40 @@ async fn a_polling_socket_is_ended_by_its_switch_too() {
 }
 
 #[tokio::test]
+async fn what_only_the_library_or_only_the_registry_knows_is_ended() {
+    let mut node = Node::start().await;
+    let (mut ada, adas) = node.logged_in("ada").await;
+    let (mut bob, bobs) = node.logged_in("bob").await;
+    let (registry, io) = (&node.edge.0.registry, &node.edge.0.io);
+    reaper::sweep(registry, io, Instant::now() + Duration::from_secs(60));
+    let line = registry.get(adas).unwrap().line.clone();
+    registry.forget_lines(|one| std::ptr::eq(one, &*line));
+    reaper::sweep(registry, io, Instant::now());
+    while ada.hear().await != Heard::Dismissed {}
+    // The registry was not told, as when the library loses a socket without a word.
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let sweep = |later| {
+        let later = Instant::now() + Duration::from_secs(later);
+        metrics::with_local_recorder(&recorder, || reaper::sweep(registry, io, later));
+        recorder.handle().render()
+    };
+    assert!(!sweep(5).contains("orphaned"), "it may be about to be told");
+    assert!(registry.get(adas).is_some());
+    let counted = "ting_sockets_killed_total{why=\"orphaned\"} 1\n";
+    assert!(sweep(60).contains(counted));
+    assert!(sweep(60).contains(counted), "once");
+    assert!(registry.get(adas).is_none() && line.is_cut());
+    ada.closed().await;
+    assert_eq!(node.told().await, Told::Disconnected(adas));
+    // Whom both know stays.
+    let asked = bob
+        .ask("enter", &json!({"type": "channel", "target": "ting"}))
+        .await;
+    assert_eq!(bob.answer(asked).await, json!({"status": 204}));
+    assert!(node.edge.0.registry.get(bobs).is_some());
+}
+
+#[tokio::test]
 async fn a_socket_that_changes_its_transport_is_ended_by_its_switch() {
     let mut node = Node::start().await;
     let (query, connection) = polling(&mut node).await;
