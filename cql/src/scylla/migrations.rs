@@ -63,7 +63,8 @@ const LOCK_SECONDS: i32 = (2 * STATEMENT.as_secs() + open::AGREEMENT.as_secs()) 
 const STATEMENT: Duration = Duration::from_secs(30);
 /// How long another migrator is waited for, its death included.
 const PATIENCE: Duration = Duration::from_secs(180);
-/// How long the first lock may fail because not all nodes know its table.
+/// How long the lock may do nothing but fail: not all nodes know its table at once, and many who
+/// want it at once make each other wait.
 const HEARSAY: Duration = Duration::from_secs(10);
 /// How often it is looked whether it is done.
 const LOOK: Duration = Duration::from_millis(200);
@@ -325,15 +326,13 @@ impl<'a> Migrator<'a> {
     }
 
     async fn lock(&self) -> Result<(), ConnectError> {
-        let begun = Instant::now();
+        let mut waiting = Waiting::since(Instant::now());
         loop {
-            match self.try_lock().await {
-                Ok(true) => return Ok(()),
-                Ok(false) if begun.elapsed() >= PATIENCE => return Err(SchemaError::Locked.into()),
-                // Other nodes may hear of the lock's table a moment later than they said.
-                Err(error) if begun.elapsed() >= HEARSAY => return Err(error),
-                Ok(false) | Err(_) => tokio::time::sleep(LOOK).await,
+            let attempt = self.try_lock().await;
+            if let Some(end) = waiting.after(attempt, Instant::now()) {
+                return end;
             }
+            tokio::time::sleep(LOOK).await;
         }
     }
 
@@ -360,6 +359,40 @@ impl<'a> Migrator<'a> {
         match row.columns.first() {
             Some(Some(CqlValue::Boolean(applied))) => Ok(*applied),
             _ => Err(unreadable(&"a compare-and-set answered without [applied]")),
+        }
+    }
+}
+
+/// How long the lock has been waited for.
+struct Waiting {
+    begun: Instant,
+    /// Since when no attempt was answered.
+    failing: Option<Instant>,
+}
+
+impl Waiting {
+    fn since(begun: Instant) -> Self {
+        let failing = None;
+        Waiting { begun, failing }
+    }
+
+    /// What an attempt ends it with; none: there is to be another one.
+    fn after(
+        &mut self,
+        attempt: Result<bool, ConnectError>,
+        now: Instant,
+    ) -> Option<Result<(), ConnectError>> {
+        match attempt {
+            Ok(true) => Some(Ok(())),
+            Ok(false) if now - self.begun >= PATIENCE => Some(Err(SchemaError::Locked.into())),
+            Ok(false) => {
+                self.failing = None;
+                None
+            }
+            Err(error) => {
+                let failing = *self.failing.get_or_insert(now);
+                (now - failing >= HEARSAY).then_some(Err(error))
+            }
         }
     }
 }
