@@ -191,6 +191,10 @@ impl Messages {
         if indexed.ended {
             return Ok(Placed::Ended(Ended { conversation }));
         }
+        // As in the history: what was written with a longer time to live is not shown either.
+        if self.below_kept(None).is_some_and(|ended| id <= ended) {
+            return Ok(Placed::Nothing);
+        }
         let stored = self.stored(&conversation, id).await?;
         Ok(stored.map_or(Placed::Nothing, |stored| {
             Placed::Message(Box::new(stored.message))
