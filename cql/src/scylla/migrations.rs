@@ -163,7 +163,7 @@ pub(super) async fn inspect(
 type Applied = (i32, Vec<u8>);
 
 async fn applied(session: &Session) -> Result<Vec<Applied>, ConnectError> {
-    let mut statement = session.prepare(APPLIED).await?;
+    let mut statement = open::in_time(STATEMENT, session.prepare(APPLIED)).await??;
     statement.set_consistency(Consistency::LocalSerial);
     statement.set_is_idempotent(true);
     let rows = session.execute_unpaged(&statement, ()).await?;
@@ -350,7 +350,7 @@ impl<'a> Migrator<'a> {
     }
 
     async fn compare(&self, cql: &str, values: impl SerializeRow) -> Result<bool, ConnectError> {
-        let mut statement = self.session.prepare(cql).await?;
+        let mut statement = open::in_time(STATEMENT, self.session.prepare(cql)).await??;
         statement.set_execution_profile_handle(Some(self.one_node.clone()));
         let answer = self.session.execute_unpaged(&statement, values).await?;
         let unreadable = |why: &dyn std::fmt::Display| ConnectError::Unreachable(why.to_string());
