@@ -53,6 +53,7 @@ use names::Names;
 use sign_ins::SignIns;
 use slots::Slots;
 use std::sync::Arc;
+use std::time::Duration;
 use users::Users;
 
 /// All that Ting keeps, in a database of several nodes.
@@ -113,6 +114,10 @@ impl CqlStore {
         })?;
         let clock = Clock::at(now + ahead);
         let link = Arc::new(Link::new(session, clock, balancing));
+        open::in_time(open::OPENING, Self::prepare(link, settings.retention)).await?
+    }
+
+    async fn prepare(link: Arc<Link>, retention: Option<Duration>) -> Result<Self, ConnectError> {
         let slots = Arc::new(Slots::prepare(&link).await?);
         Ok(CqlStore {
             now: link.prepare_read(open::NOW).await?,
@@ -121,8 +126,8 @@ impl CqlStore {
             users: Users::prepare(&link).await?,
             sign_ins: SignIns::prepare(&link).await?,
             channels: Channels::prepare(&link).await?,
-            messages: Arc::new(Messages::prepare(&link, &slots, settings.retention).await?),
-            inboxes: Inboxes::prepare(&link, settings.retention).await?,
+            messages: Arc::new(Messages::prepare(&link, &slots, retention).await?),
+            inboxes: Inboxes::prepare(&link, retention).await?,
             keys: Keys::prepare(&link).await?,
             members: MembersTable::prepare(&link).await?,
             slots,

@@ -56,11 +56,12 @@ impl Opening {
         loop {
             match connect(settings).await {
                 Ok(store) => return Ok(Opened::Cql(Arc::new(store))),
-                Err(ConnectError::Unreachable(why)) if !said => {
-                    said = true;
-                    warn!(error = why, "waiting for the store");
+                Err(passing) if passing.may_pass() => {
+                    if !said {
+                        said = true;
+                        warn!(error = %passing, "waiting for the store");
+                    }
                 }
-                Err(ConnectError::Unreachable(_)) => {}
                 Err(refused) => return Err(told(refused)),
             }
             tokio::time::sleep(RETRY).await;

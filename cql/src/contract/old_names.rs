@@ -11,6 +11,7 @@ list_cases!("released names":
     a_released_name_goes_to_the_next_and_its_user_is_gone,
     a_released_name_is_in_nobodys_way_who_is_like_it,
     a_name_like_two_released_ones_ends_both,
+    a_name_like_one_in_use_ends_nobody,
     a_name_is_kept_for_two_weeks,
     a_name_with_a_password_is_kept,
     a_name_that_was_used_is_kept,
@@ -72,6 +73,25 @@ async fn a_name_like_two_released_ones_ends_both(bench: &Bench<'_>) -> Held {
         same("who was before", bench.store.user(old.id).await?, None)?;
         let has = bench.store.user_named(&old.username).await?;
         same("who has it", has, None)?;
+    }
+    Ok(())
+}
+
+async fn a_name_like_one_in_use_ends_nobody(bench: &Bench<'_>) -> Held {
+    for [unused, used] in [["H", "n"], ["n", "H"]] {
+        let number = digits();
+        let named = |letter: &str| name(&format!("{letter}{number}"));
+        let old = bench.wish_at(&named(unused)?, released_at(bench));
+        let active = bench.wish(&named(used)?);
+        for new in [&old, &active] {
+            same("a fresh name", bench.store.claim_name(new).await?, CLAIMED)?;
+        }
+        let claimed = bench.store.claim_name(&bench.wish(&named("η")?)).await?;
+        same("a name like both", claimed, ClaimedName::Alike)?;
+        for new in [old, active] {
+            let has = bench.store.user_named(&new.username).await?;
+            same("who has it", has.map(|user| user.id), Some(new.id))?;
+        }
     }
     Ok(())
 }

@@ -133,8 +133,10 @@ impl Messages {
                 if stored.message.text != message.text || indexed.conversation != *conversation {
                     return Ok(Append::Taken(Box::new(stored.message)));
                 }
-                // Whoever wrote it may not have come as far as the inboxes.
-                inboxes.note(&stored.message, recipient).await?;
+                // Whoever wrote it may not have come as far as the inboxes. It is there, whatever
+                // becomes of them.
+                let noted = inboxes.note(&stored.message, recipient).await;
+                noted.map_err(|error| StoreError::Unknown(error.to_string()))?;
                 return Ok(Append::Kept);
             }
             timestamp = begun.max(indexed.written.saturating_add(1));
@@ -188,6 +190,10 @@ impl Messages {
         let conversation = indexed.conversation;
         if indexed.ended {
             return Ok(Placed::Ended(Ended { conversation }));
+        }
+        // As in the history: what was written with a longer time to live is not shown either.
+        if self.below_kept(None).is_some_and(|ended| id <= ended) {
+            return Ok(Placed::Nothing);
         }
         let stored = self.stored(&conversation, id).await?;
         Ok(stored.map_or(Placed::Nothing, |stored| {

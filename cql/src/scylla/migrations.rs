@@ -63,7 +63,8 @@ const LOCK_SECONDS: i32 = (2 * STATEMENT.as_secs() + open::AGREEMENT.as_secs()) 
 const STATEMENT: Duration = Duration::from_secs(30);
 /// How long another migrator is waited for, its death included.
 const PATIENCE: Duration = Duration::from_secs(180);
-/// How long the first lock may fail because not all nodes know its table.
+/// How long the lock may do nothing but fail: not all nodes know its table at once, and many who
+/// want it at once make each other wait.
 const HEARSAY: Duration = Duration::from_secs(10);
 /// How often it is looked whether it is done.
 const LOOK: Duration = Duration::from_millis(200);
@@ -162,7 +163,7 @@ pub(super) async fn inspect(
 type Applied = (i32, Vec<u8>);
 
 async fn applied(session: &Session) -> Result<Vec<Applied>, ConnectError> {
-    let mut statement = session.prepare(APPLIED).await?;
+    let mut statement = open::in_time(STATEMENT, session.prepare(APPLIED)).await??;
     statement.set_consistency(Consistency::LocalSerial);
     statement.set_is_idempotent(true);
     let rows = session.execute_unpaged(&statement, ()).await?;
@@ -318,15 +319,13 @@ impl<'a> Migrator<'a> {
     }
 
     async fn lock(&self) -> Result<(), ConnectError> {
-        let begun = Instant::now();
+        let mut waiting = Waiting::since(Instant::now());
         loop {
-            match self.try_lock().await {
-                Ok(true) => return Ok(()),
-                Ok(false) if begun.elapsed() >= PATIENCE => return Err(SchemaError::Locked.into()),
-                // Other nodes may hear of the lock's table a moment later than they said.
-                Err(error) if begun.elapsed() >= HEARSAY => return Err(error),
-                Ok(false) | Err(_) => tokio::time::sleep(LOOK).await,
+            let attempt = self.try_lock().await;
+            if let Some(end) = waiting.after(attempt, Instant::now()) {
+                return end;
             }
+            tokio::time::sleep(LOOK).await;
         }
     }
 
@@ -344,7 +343,7 @@ impl<'a> Migrator<'a> {
     }
 
     async fn compare(&self, cql: &str, values: impl SerializeRow) -> Result<bool, ConnectError> {
-        let mut statement = self.session.prepare(cql).await?;
+        let mut statement = open::in_time(STATEMENT, self.session.prepare(cql)).await??;
         statement.set_execution_profile_handle(Some(self.one_node.clone()));
         let answer = self.session.execute_unpaged(&statement, values).await?;
         let unreadable = |why: &dyn std::fmt::Display| ConnectError::Unreachable(why.to_string());
@@ -366,6 +365,40 @@ fn keyspace_of(settings: &CqlSettings) -> String {
         .replace("{datacenter}", &settings.datacenter)
         .replace("{replication}", &settings.replication.to_string())
         .replace("{tablets}", &tablets.unwrap_or_default())
+}
+
+/// How long the lock has been waited for.
+struct Waiting {
+    begun: Instant,
+    /// Since when no attempt was answered.
+    failing: Option<Instant>,
+}
+
+impl Waiting {
+    fn since(begun: Instant) -> Self {
+        let failing = None;
+        Waiting { begun, failing }
+    }
+
+    /// What an attempt ends it with; none: there is to be another one.
+    fn after(
+        &mut self,
+        attempt: Result<bool, ConnectError>,
+        now: Instant,
+    ) -> Option<Result<(), ConnectError>> {
+        match attempt {
+            Ok(true) => Some(Ok(())),
+            Ok(false) if now - self.begun >= PATIENCE => Some(Err(SchemaError::Locked.into())),
+            Ok(false) => {
+                self.failing = None;
+                None
+            }
+            Err(error) => {
+                let failing = *self.failing.get_or_insert(now);
+                (now - failing >= HEARSAY).then_some(Err(error))
+            }
+        }
+    }
 }
 
 /// Whether a column is there that was to be added: tables know `IF NOT EXISTS`, columns don't

@@ -86,10 +86,13 @@ impl Names {
         gone: &mut Vec<User>,
     ) -> Result<ClaimedName, StoreError> {
         let [first, second] = new.username.skeletons();
-        if let Some(refused) = self.take_or_refuse(users, &first, new, gone).await? {
+        if let Some(refused) = self
+            .take_or_refuse(users, &first, Some(&second), new, gone)
+            .await?
+        {
             return Ok(refused);
         }
-        if let Some(refused) = self.take_or_refuse(users, &second, new, gone).await? {
+        if let Some(refused) = self.take_or_refuse(users, &second, None, new, gone).await? {
             self.free_one(&first, new.id).await;
             return Ok(refused);
         }
@@ -114,11 +117,13 @@ impl Names {
         }
     }
 
-    /// Takes one skeleton, from a user whose name is released too; else says why not.
+    /// Takes one skeleton, from a user whose name is released too; else says why not. `next` is
+    /// the one that is to be taken after it.
     async fn take_or_refuse(
         &self,
         users: &Users,
         skeleton: &str,
+        next: Option<&str>,
         new: &NewUser,
         gone: &mut Vec<User>,
     ) -> Result<Option<ClaimedName>, StoreError> {
@@ -133,6 +138,13 @@ impl Names {
             match self.take(users, skeleton, new.id, gone).await? {
                 Skeleton::Mine => return Ok(None),
                 Skeleton::Of(holder) if holder.is_released(new.now) => {
+                    // Nobody is ended for a name that is refused all the same.
+                    if let Some(next) = next
+                        && let Some(user) = self.somebody(users, next).await?
+                        && !user.is_released(new.now)
+                    {
+                        return Ok(Some(refusal(user, new)));
+                    }
                     // If not: the name was used just now, and what that made of it is read again.
                     // If so: its rows are taken over, so that who takes the name is who can tell
                     // whose it was.
@@ -144,10 +156,7 @@ impl Names {
                         Err(error) => return Err(error),
                     }
                 }
-                Skeleton::Of(holder) if holder.username == new.username => {
-                    return Ok(Some(ClaimedName::Exists(holder)));
-                }
-                Skeleton::Of(_) => return Ok(Some(ClaimedName::Alike)),
+                Skeleton::Of(holder) => return Ok(Some(refusal(*holder, new))),
             }
         }
         Err(crowded())
@@ -227,9 +236,26 @@ impl Names {
         tracing::info!(store.operation = "free_name", error = %why, "a name may stay taken");
     }
 
+    /// Who has a skeleton, if that is somebody who exists.
+    async fn somebody(&self, users: &Users, skeleton: &str) -> Result<Option<User>, StoreError> {
+        match self.holder(skeleton).await? {
+            Some(holder) => users.get_serial(holder).await,
+            None => Ok(None),
+        }
+    }
+
     async fn holder(&self, skeleton: &str) -> Result<Option<UserId>, StoreError> {
         let row: Option<(i64,)> = self.link.row(&self.read_serial, (skeleton,)).await?;
         Ok(row.map(|(id,)| UserId::from_i64(id)))
+    }
+}
+
+/// Who has the name, or one like it, keeps it.
+fn refusal(holder: User, new: &NewUser) -> ClaimedName {
+    if holder.username == new.username {
+        ClaimedName::Exists(Box::new(holder))
+    } else {
+        ClaimedName::Alike
     }
 }
 

@@ -20,6 +20,11 @@ const CONNECT: Duration = Duration::from_secs(2);
 /// How often a connection is tried while nothing comes back on it, and how long that may take.
 const KEEP_ALIVE: Duration = Duration::from_millis(1_000);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(4);
+/// The same for a connection that is still being secured, on which only the system asks.
+const TCP_KEEP_ALIVE: Duration = Duration::from_secs(10);
+/// How long it may take to come to a session, and to have all nodes know all statements: enough for
+/// dozens of nodes of which each is tried for [`CONNECT`].
+pub(super) const OPENING: Duration = Duration::from_secs(60);
 /// How long the database's nodes may take to agree on a changed schema.
 pub(super) const AGREEMENT: Duration = Duration::from_secs(30);
 
@@ -30,6 +35,7 @@ pub(super) async fn session(settings: &CqlSettings) -> Result<Session, ConnectEr
         .known_nodes(&settings.nodes)
         .prefer_datacenter(settings.datacenter.clone())
         .connection_timeout(CONNECT)
+        .tcp_keepalive_interval(TCP_KEEP_ALIVE)
         .keepalive_interval(KEEP_ALIVE)
         .keepalive_timeout(KEEP_ALIVE_TIMEOUT)
         .schema_agreement_timeout(AGREEMENT)
@@ -37,13 +43,15 @@ pub(super) async fn session(settings: &CqlSettings) -> Result<Session, ConnectEr
     if let (Some(user), Some(password)) = (&settings.user, &settings.password) {
         builder = builder.user(user, password);
     }
-    let session = builder.build().await.map_err(|error| match error {
-        NewSessionError::IllegalConfig(why) => ConnectError::Setting {
-            key: "store.nodes",
-            why: why.to_string(),
-        },
-        other => ConnectError::Unreachable(other.to_string()),
-    })?;
+    let session = in_time(OPENING, builder.build())
+        .await?
+        .map_err(|error| match error {
+            NewSessionError::IllegalConfig(why) => ConnectError::Setting {
+                key: "store.nodes",
+                why: why.to_string(),
+            },
+            other => ConnectError::Unreachable(other.to_string()),
+        })?;
     let state = session.get_cluster_state();
     let mut known: Vec<_> = state
         .get_nodes_info()
@@ -69,6 +77,19 @@ pub(super) async fn session(settings: &CqlSettings) -> Result<Session, ConnectEr
     Ok(session)
 }
 
+/// What takes no longer than that: the driver waits for a connection that is being secured, and
+/// for every node to know a statement, without an end.
+pub(super) async fn in_time<T>(
+    limit: Duration,
+    work: impl Future<Output = T>,
+) -> Result<T, ConnectError> {
+    let ended = tokio::time::timeout(limit, work).await;
+    ended.map_err(|_| {
+        let why = format!("no answer within {} s", limit.as_secs());
+        ConnectError::Unreachable(why)
+    })
+}
+
 /// Which nodes are asked: the partition's replicas first, of those the ones in the named rack, and
 /// none of another datacenter.
 pub(super) fn balancing(settings: &CqlSettings) -> Arc<dyn LoadBalancingPolicy> {
@@ -89,7 +110,7 @@ pub(super) async fn ask_once<R>(session: &Session, cql: &str) -> Result<Option<R
 where
     R: for<'row> scylla::deserialize::row::DeserializeRow<'row, 'row>,
 {
-    let mut statement = session.prepare(cql).await?;
+    let mut statement = in_time(OPENING, session.prepare(cql)).await??;
     statement.set_consistency(Consistency::LocalOne);
     statement.set_is_idempotent(true);
     statement.set_request_timeout(Some(Duration::from_secs(5)));

@@ -68,6 +68,17 @@ pub enum ConnectError {
     HalfCopied,
 }
 
+impl ConnectError {
+    /// Whether waiting may mend it: somebody answers later, or another's migration comes to its end.
+    pub fn may_pass(&self) -> bool {
+        use super::SchemaError::{LockLost, Locked};
+        matches!(
+            self,
+            ConnectError::Unreachable(_) | ConnectError::Schema(Locked | LockLost)
+        )
+    }
+}
+
 impl CqlSettings {
     /// Refuses what can't be, before anybody is asked.
     pub fn validate(&self) -> Result<(), ConnectError> {
@@ -145,6 +156,23 @@ mod tests {
                 Err(ConnectError::Setting { key, .. }) => assert_eq!(key, named),
                 other => panic!("{named}: {other:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn another_ones_migration_is_waited_for_and_an_unknown_schema_is_not() {
+        use crate::scylla::SchemaError;
+        let away = ConnectError::Unreachable("away".to_owned());
+        assert!(away.may_pass());
+        for passing in [SchemaError::Locked, SchemaError::LockLost] {
+            assert!(ConnectError::from(passing).may_pass());
+        }
+        for lasting in [
+            SchemaError::Old { have: 1, want: 2 },
+            SchemaError::New { have: 4, want: 2 },
+            SchemaError::Changed("001_one.cql"),
+        ] {
+            assert!(!ConnectError::from(lasting).may_pass());
         }
     }
 

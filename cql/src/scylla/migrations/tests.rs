@@ -84,6 +84,25 @@ fn a_lock_outlives_the_slowest_statement_and_is_outlived_by_who_waits() {
     assert!(PATIENCE > lock + STATEMENT);
 }
 
+#[test]
+fn who_has_long_waited_for_a_lock_is_not_ended_by_one_failure() {
+    let begun = Instant::now();
+    let mut waiting = Waiting::since(begun);
+    let mut at = |seconds, attempt| waiting.after(attempt, begun + Duration::from_secs(seconds));
+    let failed = || Err(ConnectError::Unreachable("too many at once".to_owned()));
+    assert_eq!(at(0, failed()), None);
+    assert_eq!(at(9, failed()), None);
+    assert_eq!(at(11, Ok(false)), None);
+    // Each is the first one since there was an answer.
+    assert_eq!(at(60, failed()), None);
+    assert_eq!(at(61, Ok(false)), None);
+    assert_eq!(at(80, failed()), None);
+    assert_eq!(at(90, failed()), Some(failed().map(drop)));
+    assert_eq!(at(91, Ok(true)), Some(Ok(())));
+    let locked = Err(SchemaError::Locked.into());
+    assert_eq!(at(PATIENCE.as_secs(), Ok(false)), Some(locked));
+}
+
 #[tokio::test]
 async fn a_schema_one_version_newer_is_run_on_and_two_are_not() {
     let Some(settings) = server(&unique("versions")) else {

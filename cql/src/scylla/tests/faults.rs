@@ -93,6 +93,25 @@ async fn until_answered(store: &CqlStore, said: &crate::Message) -> Append {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_told_that_nothing_changed_of_a_message_that_is_there() {
+    let Some((store, direct, proxy)) = behind().await else {
+        return;
+    };
+    // As `message` has it, the author is 7.
+    let bob = UserId(fresh_id());
+    let private = Conversation::private(UserId(7), bob);
+    let name = Username::parse("bob").unwrap();
+    let said = message(MessageId(fresh_id()), &private, "said");
+    for time in ["sent", "sent again"] {
+        // The message's own rows don't hold who receives it, the lists of privates do.
+        proxy.set(&bob.as_i64().to_be_bytes(), 0, Fault::Refuse);
+        is_unknown(store.append(&said, Some(&name)).await);
+        assert!(proxy.sprung(), "{time}");
+        assert_eq!(count(&direct, &private).await, 1, "{time}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_index_row_without_its_message_is_nothing() {
     let Some((store, direct, proxy)) = behind().await else {
         return;

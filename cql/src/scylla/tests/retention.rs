@@ -2,7 +2,7 @@
 
 use super::{message, server, unique};
 use crate::scylla::{CqlStore, open};
-use crate::{Append, Conversation, MessageId, Range, Store, UserId, Username};
+use crate::{Append, Conversation, MessageId, Placed, Range, Store, UserId, Username};
 use std::time::Duration;
 
 const TWO_HOURS: Duration = Duration::from_secs(7_200);
@@ -35,6 +35,7 @@ async fn a_list_of_privates_lives_as_long_as_its_messages() {
     let three_hours = 3 * 3_600_000;
     let old = message(MessageId::at(now - three_hours), &private, "old");
     assert_eq!(store.append(&old, Some(&name)).await, Ok(Append::Kept));
+    assert_eq!(store.placed(old.id).await, Ok(Placed::Nothing));
     let all = Range {
         before: None,
         after: None,
