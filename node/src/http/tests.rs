@@ -83,6 +83,10 @@ struct Node {
 
 impl Node {
     async fn start() -> Node {
+        Node::with(&HttpLimits::default()).await
+    }
+
+    async fn with(limits: &HttpLimits) -> Node {
         let directory = tempfile::tempdir().unwrap();
         let store = EmbeddedStore::open(&directory.path().join("ting.db"), None).unwrap();
         let store = Arc::new(Double {
@@ -103,7 +107,7 @@ impl Node {
             Some(secret),
             Origins::default(),
             Proxies::default(),
-            &HttpLimits::default(),
+            limits,
         );
         let gateway = Gateway::default();
         gateway.open(router(app.unwrap()));
