@@ -173,7 +173,9 @@ async fn who_reads_has_entered_on_all_nodes_or_has_waited_a_second() {
     let reads = async |name: &str| {
         let asked = Instant::now();
         let name = ChannelName::parse(name).unwrap();
-        let reading = cluster.nodes[0].system.enter_implicitly(&ada.sign_in, &name);
+        let reading = cluster.nodes[0]
+            .system
+            .enter_implicitly(&ada.sign_in, &name);
         reading.await;
         asked.elapsed()
     };

@@ -1,9 +1,7 @@
 //! Names that come and go, and the privates with those who had them.
 
 use super::*;
-use cql::{
-    Conversation, Message, MessageId, MessageText, NewUser, ProfileChanges, User, Username,
-};
+use cql::{Conversation, Message, MessageId, MessageText, NewUser, ProfileChanges, User, Username};
 use std::time::Duration;
 
 fn name(name: &str) -> Username {
