@@ -1,78 +1,19 @@
 //! Clients that misbehave: others go on typing, and memory is bounded.
 
+use crate::others::Others;
 use loadtest::socket::Connect;
 use serde_json::json;
 use std::time::Duration;
 use tests::{
-    Login, Person, Room, Ting,
+    Answer, Login, Person, Room, Ting, names,
     raw::{self, RawSocket},
     size, within_limit,
 };
-use tokio::{task::JoinHandle, time::Instant};
-
-/// More than any of these may cost in memory: buffers of the kernel are not counted here.
-const MEMORY_BYTES: u64 = 128 << 20;
-
-/// Two people who type and read while something else happens.
-struct Others {
-    typist: Person,
-    viewer: Person,
-    quiet: Duration,
-    resident: u64,
-}
-
-impl Others {
-    async fn in_room(room: &Room) -> Others {
-        let [typist, viewer] = room.people(["typist", "viewer"]).await;
-        let mut others = Others {
-            typist,
-            viewer,
-            quiet: Duration::ZERO,
-            resident: room.ting().process().resident_bytes(),
-        };
-        others.quiet = others.latency(20).await;
-        others
-    }
-
-    /// Types so many letters, each seen before the next; the worst latency but one.
-    async fn latency(&self, letters: usize) -> Duration {
-        let ghost = self.typist.types("0").await;
-        let mut latencies = Vec::new();
-        for n in 1..=letters {
-            let text = n.to_string();
-            let typed = Instant::now();
-            self.typist.goes_on(&ghost, &text).await;
-            self.viewer.sees(&ghost, &text).await;
-            latencies.push(typed.elapsed());
-        }
-        self.typist.erases(&ghost).await;
-        latencies.sort_unstable();
-        latencies[latencies.len().saturating_sub(2)]
-    }
-
-    /// Types on, and compares with how it was before.
-    async fn go_on(&self, during: &str) {
-        let busy = self.latency(20).await;
-        let resident = self.typist.ting().process().resident_bytes();
-        println!(
-            "{during}: {busy:?} where it was {:?}, {} MiB where it was {}",
-            self.quiet,
-            resident >> 20,
-            self.resident >> 20
-        );
-        assert!(
-            resident < self.resident + MEMORY_BYTES,
-            "{during}: {resident} bytes of memory"
-        );
-        // On a machine that does nothing else, a bound on the time means something.
-        if size("TING_TEST_STRICT", 0) > 0 {
-            assert!(
-                busy <= self.quiet.max(Duration::from_millis(100)) * 2,
-                "{during}: {busy:?}"
-            );
-        }
-    }
-}
+use tokio::{
+    sync::watch,
+    task::{JoinHandle, JoinSet},
+    time::Instant,
+};
 
 /// People who fill every frame of a room, until they are stopped.
 async fn fills_every_frame(people: Vec<Person>) {
@@ -157,17 +98,27 @@ async fn a_silent_clients_ghost_is_gone_soon() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sockets_that_never_log_in_are_closed() {
-    let ting = Ting::shared().await;
+    let ting = Ting::alone().await;
     let room = ting.room().await;
-    let [ada, bob] = room.people(["ada", "bob"]).await;
-    let silent = futures::future::join_all((0..100).map(|_| ting.connection())).await;
-    let ghost = ada.types("meanwhile").await;
-    bob.sees(&ghost, "meanwhile").await;
-    futures::future::join_all(silent.iter().map(|connection| connection.is_closed())).await;
-    ada.sends(&ghost, "meanwhile").await;
-    bob.sees_sent(&ghost, "meanwhile").await;
+    let others = Others::in_room(&room).await;
+    let count = size("TING_TEST_SILENT", 100);
+    let (tell, mut closed) = watch::channel(());
+    let ting = Ting::at(&ting.address(), None);
+    let flood = tokio::spawn(async move {
+        // More come as soon as those before them are closed.
+        loop {
+            let silent = (0..count).map(|_| ting.connection());
+            let silent = futures::future::join_all(silent).await;
+            let closing = silent.iter().map(|connection| connection.is_closed());
+            futures::future::join_all(closing).await;
+            tell.send_replace(());
+        }
+    });
+    others.go_on("sockets never log in").await;
+    closed.changed().await.expect("all of them are closed");
+    flood.abort();
 }
 
 #[tokio::test]
@@ -268,38 +219,89 @@ async fn an_endless_message_in_small_frames_is_refused() {
     others.go_on("a message without an end").await;
 }
 
+/// Wrong passwords for one name, at a pace that does not wait for the answers.
+struct Guesses {
+    answered: watch::Receiver<usize>,
+    flood: JoinHandle<()>,
+    over: watch::Sender<bool>,
+}
+
+impl Guesses {
+    fn begin(ting: &Ting, name: &str, per_second: u32) -> Guesses {
+        let (tell, answered) = watch::channel(0);
+        let (over, mut is_over) = watch::channel(false);
+        // The test alone holds the process, whose log is shown when it fails.
+        let (ting, name) = (Ting::at(&ting.address(), None), name.to_owned());
+        let flood = tokio::spawn(async move {
+            let mut pace = tokio::time::interval(Duration::from_secs(1) / per_second);
+            let mut asked = JoinSet::new();
+            while !*is_over.borrow_and_update() {
+                pace.tick().await;
+                let body = json!({ "username": name, "password": names::unique("guess") });
+                let ask = ting.post("/restapi/v1/sessions").json(&body);
+                let tell = tell.clone();
+                asked.spawn(async move {
+                    is_a_refused_guess(&ask.try_send().await.unwrap());
+                    tell.send_modify(|answered| *answered += 1);
+                });
+                while let Some(guess) = asked.try_join_next() {
+                    guess.unwrap();
+                }
+            }
+            asked.join_all().await;
+        });
+        Guesses {
+            answered,
+            flood,
+            over,
+        }
+    }
+
+    fn answered(&self) -> usize {
+        *self.answered.borrow()
+    }
+
+    /// Waits until the last is answered, too.
+    async fn end(self) {
+        self.over.send_replace(true);
+        within_limit("the answers to all guesses", self.flood)
+            .await
+            .unwrap();
+    }
+}
+
+fn is_a_refused_guess(answer: &Answer) {
+    assert!(
+        matches!(answer.status, 403 | 429 | 503),
+        "{}",
+        answer.status
+    );
+    if answer.status != 403 {
+        assert!(
+            answer.header("retry-after").is_some(),
+            "it says when to try again"
+        );
+    }
+    answer.json();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn wrong_passwords_by_the_hundred_disturb_nobody_who_types() {
+async fn a_flood_of_wrong_passwords_disturbs_nobody_who_types() {
     let ting = Ting::alone().await;
     let room = ting.room().await;
     let others = Others::in_room(&room).await;
     let ada = room.person("ada").await;
     ada.sets_password("correct horse").await;
-    let guesses = size("TING_TEST_GUESSES", 200);
-    let (target, asking) = (ada.name.clone(), ting.clone());
-    let flood = tokio::spawn(async move {
-        let guess = |n: usize| {
-            let body = json!({ "username": target, "password": format!("guess {n}") });
-            let ask = asking.post("/restapi/v1/sessions").json(&body);
-            async move { ask.try_send().await.unwrap() }
-        };
-        futures::future::join_all((0..guesses).map(guess)).await
-    });
+    let per_second = size("TING_TEST_GUESSES", 60) as u32;
+    let mut guesses = Guesses::begin(&ting, &ada.name, per_second);
+    guesses.answered.changed().await.unwrap();
+    let (before, began) = (guesses.answered(), Instant::now());
     others.go_on("a flood of wrong passwords").await;
-    for answer in flood.await.unwrap() {
-        assert!(
-            matches!(answer.status, 403 | 429 | 503),
-            "{}",
-            answer.status
-        );
-        if answer.status != 403 {
-            assert!(
-                answer.header("retry-after").is_some(),
-                "it says when to try again"
-            );
-        }
-        answer.json();
-    }
+    let answered = (guesses.answered() - before) as f64;
+    let rate = answered / began.elapsed().as_secs_f64();
+    println!("{rate:.0} guesses a second were answered meanwhile, of {per_second}");
+    assert!(rate > f64::from(per_second) / 2.0, "{rate} is no flood");
+    guesses.end().await;
     // Who knows it still gets in.
     let right = json!({ "username": ada.name, "password": "correct horse" });
     within_limit("a sign-in after the flood", async {

@@ -26,6 +26,7 @@ mod login;
 mod moving;
 mod names;
 mod origins;
+mod others;
 mod outages;
 mod presence;
 mod privates;

@@ -51,29 +51,34 @@ async fn what_is_malformed_is_acknowledged_with_an_error() {
 }
 
 #[tokio::test]
-async fn what_is_malformed_and_asks_for_nothing_is_ignored() {
-    let ting = Ting::shared().await;
+async fn what_is_malformed_and_asks_for_nothing_is_ignored_and_counted() {
+    let ting = Ting::alone().await;
     let room = ting.room().await;
     let ada = room.person("ada").await;
-    for argument in [
+    let before = ting.metrics().await.sum("ting_events_refused_total");
+    let events = [
+        "post-message",
+        "patch-message",
+        "enter",
+        "leave",
+        "unheard-of",
+    ];
+    let arguments = [
         json!(null),
         json!(7),
         json!([]),
         json!({}),
         json!({ "type": [] }),
-    ] {
-        for event in [
-            "post-message",
-            "patch-message",
-            "enter",
-            "leave",
-            "unheard-of",
-        ] {
+    ];
+    for argument in &arguments {
+        for event in events {
             ada.emit(event, argument.clone()).await;
         }
     }
     let ghost = ada.types("still here").await;
     ada.sees(&ghost, "still here").await;
+    let refused = ting.metrics().await.sum("ting_events_refused_total") - before;
+    assert_eq!(refused, (events.len() * arguments.len()) as f64);
 }
 
 #[tokio::test]

@@ -2,7 +2,10 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use tests::{Connection, Settings, Target, Ting, collector::Collector, names};
+use tests::{Connection, Settings, Target, Ting, collector::Collector, names, raw};
+
+/// More than spans may take that wait for a collector; 20,000 would take twice as much.
+const SPANS_BYTES: u64 = 4 << 20;
 
 /// Values that are the people's own, made so that they are found anywhere.
 struct Secrets {
@@ -200,6 +203,48 @@ async fn a_collector_that_is_away_costs_nothing() {
         let said = ada.says(&n.to_string()).await;
         bob.sees_sent(&said, &n.to_string()).await;
     }
+}
+
+/// Requests on one connection, each of which makes a span; all are answered.
+async fn asks_for_spans(ting: &Ting, count: usize) {
+    const AT_ONCE: usize = 500;
+    let request = |last| {
+        let end = if last { "Connection: close\r\n" } else { "" };
+        format!("GET /restapi/v1/channels/ting HTTP/1.1\r\nHost: x\r\n{end}\r\n")
+    };
+    let requests = request(false).repeat(AT_ONCE - 1) + &request(true);
+    for _ in 0..count / AT_ONCE {
+        let said = raw::exchange(&ting.address(), requests.as_bytes(), tests::LIMIT).await;
+        let said = String::from_utf8_lossy(&said);
+        assert_eq!(said.matches("HTTP/1.1 200 ").count(), AT_ONCE);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_collector_that_never_answers_costs_no_time_and_little_memory() {
+    let collector = Collector::that_never_answers().await;
+    let ting = Ting::with(Settings::default().text("otel.endpoint", &collector.url())).await;
+    let room = ting.room().await;
+    let [ada, bob] = room.people(["ada", "bob"]).await;
+    // As many as may wait for a collector.
+    asks_for_spans(&ting, 5_000).await;
+    collector.until("spans", |bytes| !bytes.is_empty()).await;
+    let resident = ting.process().resident_bytes();
+    asks_for_spans(&ting, 20_000).await;
+    let more = ting.process().resident_bytes().saturating_sub(resident);
+    println!("{} KiB more for 20,000 spans that nobody takes", more >> 10);
+    assert!(more < SPANS_BYTES, "{more} bytes");
+    // Each batch is given three seconds: who waited for them would be too late.
+    tests::within_limit("30 sends", async {
+        for n in 0..30 {
+            let said = ada.says(&n.to_string()).await;
+            bob.sees_sent(&said, &n.to_string()).await;
+        }
+    })
+    .await;
+    let given_up = |line: &Value| line["message"] == "the collector of traces does not answer";
+    let told = ting.process().wait_for_log("it is told", 0, given_up);
+    assert_eq!(told.unwrap()["level"], "WARN");
 }
 
 #[tokio::test]

@@ -22,6 +22,15 @@ struct Kept {
 impl Collector {
     /// Listens on a port of the system.
     pub async fn start() -> Collector {
+        Collector::that(Router::new().fallback(keep)).await
+    }
+
+    /// Takes what it is sent, and never answers.
+    pub async fn that_never_answers() -> Collector {
+        Collector::that(Router::new().fallback(keep_and_be_silent)).await
+    }
+
+    async fn that(answers: Router<Arc<Kept>>) -> Collector {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("its address").to_string();
         let (tell, more) = watch::channel(());
@@ -29,7 +38,7 @@ impl Collector {
             bodies: Mutex::default(),
             tell,
         });
-        let router = Router::new().fallback(keep).with_state(kept.clone());
+        let router = answers.with_state(kept.clone());
         let serving = tokio::spawn(async move {
             // It serves until the test ends it.
             let _ = axum::serve(listener, router).await;
@@ -84,4 +93,9 @@ async fn keep(State(kept): State<Arc<Kept>>, uri: Uri, body: Bytes) {
     bodies.push((uri.path().to_owned(), body));
     drop(bodies);
     kept.tell.send_replace(());
+}
+
+async fn keep_and_be_silent(kept: State<Arc<Kept>>, uri: Uri, body: Bytes) {
+    keep(kept, uri, body).await;
+    std::future::pending().await
 }

@@ -9,6 +9,7 @@ use crate::edge::{Kill, Target, Wants};
 use cql::{ChannelName, Conversation, MessageId, Range, Store};
 use serde_json::json;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// What an update has shown of a message, over time.
 fn states(person: &super::world::Person, id: MessageId) -> Vec<String> {
@@ -19,6 +20,14 @@ fn states(person: &super::world::Person, id: MessageId) -> Vec<String> {
         .filter(|entry| entry["id"] == json!(id))
         .map(|entry| entry["text"].as_str().unwrap_or_default().to_owned())
         .collect()
+}
+
+fn channel(name: &str) -> Destination {
+    let name = ChannelName::parse(name).unwrap();
+    Destination {
+        conversation: Conversation::Channel(name.clone()),
+        target: Target::Channel(name),
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -139,10 +148,7 @@ async fn a_private_is_shown_to_who_comes_when_its_relay_has_ended() {
 #[tokio::test(start_paused = true)]
 async fn who_types_by_http_on_one_node_enters_with_a_socket_on_another_each_time() {
     let cluster = Cluster::of(2).await;
-    let room = Destination {
-        conversation: Conversation::Channel(ChannelName::parse("room").unwrap()),
-        target: Target::Channel(ChannelName::parse("room").unwrap()),
-    };
+    let room = channel("room");
     let mut ada = cluster.nodes[0].signed_in("ada").await;
     let bob = cluster.nodes[0].person("bob").await;
     for text in ["one", "two"] {
@@ -156,6 +162,41 @@ async fn who_types_by_http_on_one_node_enters_with_a_socket_on_another_each_time
         ada.disconnects();
         tokio::time::sleep(Duration::from_secs(10)).await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_reads_has_entered_on_all_nodes_or_has_waited_a_second() {
+    let cluster = Cluster::of(2).await;
+    let bob = cluster.nodes[0].person("bob").await;
+    let ada = cluster.nodes[1].person("ada").await;
+    bob.hears("join", json!("ada")).await;
+    let reads = async |name: &str| {
+        let asked = Instant::now();
+        let name = ChannelName::parse(name).unwrap();
+        let reading = cluster.nodes[0]
+            .system
+            .enter_implicitly(&ada.sign_in, &name);
+        reading.await;
+        asked.elapsed()
+    };
+    let types_in = async |name| {
+        let typed = bob.post_to(channel(name), "h", true, None);
+        bob.system.post(typed).await.unwrap().id
+    };
+    let answered = types_in("answered").await;
+    let took = reads("answered").await;
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    assert!(ada.shown().ghosts.contains_key(&answered), "not entered");
+    let unanswered = types_in("unanswered").await;
+    // The question does not arrive.
+    cluster.network.cut(cluster.name(0), cluster.name(1));
+    let took = reads("unanswered").await;
+    let second = Duration::from_secs(1)..Duration::from_millis(1_100);
+    assert!(second.contains(&took), "{took:?}");
+    assert!(!ada.shown().ghosts.contains_key(&unanswered));
+    cluster.network.heal();
+    reads("unanswered").await;
+    ada.sees(unanswered, "h").await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,7 +2,7 @@ use super::memory::{Mood, Obstacle};
 use super::world::{Person, World, text, ting};
 use crate::edge::Wants;
 use crate::tail::TAIL_LENGTH;
-use crate::{Patched, TypingError, Unanswered};
+use crate::{Patched, PrivilegedPatch, TypingError, Unanswered};
 use cql::{Message, MessageId, Placed, Range, Store};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -297,6 +297,41 @@ async fn a_message_is_typed_for_fifteen_minutes_and_then_begins_anew() {
     let again = ada.sends(old, "abc").await;
     assert!(matches!(again, Ok(Patched::Anew(posted)) if posted.id == anew.id));
     assert_eq!(world.history().await.entries.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_privileged_change_of_a_message_that_was_typed_for_too_long_finds_none() {
+    let world = World::new().await;
+    let (ada, bob) = (world.person("ada").await, world.person("bob").await);
+    let changes = async |id, said, typing| {
+        let patch = PrivilegedPatch {
+            id,
+            text: Some(text(said)),
+            datetime_sent: None,
+            typing,
+        };
+        world.system.patch_privileged(patch).await
+    };
+    let old = ada.types("a").await.id;
+    changes(old, "ab", true).await.unwrap();
+    bob.sees(old, "ab").await;
+    tokio::time::sleep(15 * MINUTE + Duration::from_secs(1)).await;
+    bob.no_longer_sees(old).await;
+    for typing in [true, false] {
+        let found = changes(old, "abc", typing).await;
+        assert_eq!(found, Err(TypingError::NotFound));
+    }
+    // The old id stands for the new message to its author alone.
+    let Ok(Patched::Anew(anew)) = ada.types_on(old, "abc").await else {
+        panic!("not anew")
+    };
+    for typing in [true, false] {
+        let found = changes(old, "abcd", typing).await;
+        assert_eq!(found, Err(TypingError::NotFound));
+    }
+    bob.sees(anew.id, "abc").await;
+    changes(anew.id, "abcd", false).await.unwrap();
+    bob.sees_sent(anew.id, "abcd").await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -85,6 +85,10 @@ struct Node {
 
 impl Node {
     async fn start() -> Node {
+        Node::with(&HttpLimits::default()).await
+    }
+
+    async fn with(limits: &HttpLimits) -> Node {
         let directory = tempfile::tempdir().unwrap();
         let store = EmbeddedStore::open(&directory.path().join("ting.db"), None).unwrap();
         let store = Arc::new(Double {
@@ -117,7 +121,7 @@ impl Node {
             Some(secret),
             Origins::default(),
             Proxies::default(),
-            &HttpLimits::default(),
+            limits,
         );
         let gateway = Gateway::default();
         gateway.open(router(app.unwrap()));

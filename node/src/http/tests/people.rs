@@ -1,7 +1,7 @@
 //! Names that come and go, and the privates with those who had them.
 
 use super::*;
-use cql::{Conversation, Message, MessageId, MessageText, NewUser, User, Username};
+use cql::{Conversation, Message, MessageId, MessageText, NewUser, ProfileChanges, User, Username};
 use std::time::Duration;
 
 fn name(name: &str) -> Username {
@@ -59,6 +59,30 @@ async fn signing_out_while_the_sign_ins_cannot_be_read_ends_nothing() {
     assert_eq!(who.body, json!({"username": "ada"}));
     let done = node.ask(Method::DELETE, path, &by, None).await;
     assert_eq!(done.status, StatusCode::NO_CONTENT);
+}
+
+#[tokio::test]
+async fn a_password_is_looked_at_whoever_has_the_name() {
+    // Nobody finds a place to wait for it, so who is answered otherwise has not waited.
+    let none = HttpLimits {
+        password_workers: 0,
+        password_queue: 0,
+        ..HttpLimits::default()
+    };
+    let node = Node::with(&none).await;
+    for known in ["ada", "bob"] {
+        node.signs_in(known).await;
+    }
+    let ada = node.store.user_named(&name("ada")).await.unwrap().unwrap();
+    let changes = ProfileChanges {
+        password_hash: Some("$argon2id$".to_owned()),
+        profile: None,
+    };
+    assert!(node.store.change_user(ada.id, &changes).await.unwrap());
+    for username in ["ada", "bob", "nobody"] {
+        let guess = json!({"username": username, "password": "guess"});
+        node.tries(guess).await.is(503, "unavailable");
+    }
 }
 
 #[tokio::test]
