@@ -64,7 +64,7 @@ impl Image {
         }
         let mut command = Command::new("chroot");
         let command = command.arg(root.path()).arg("/usr/bin/ting").args(words);
-        let output = command.env_clear().env(name, value).output().unwrap();
+        let output = command.env(name, value).output().unwrap();
         assert!(output.status.success(), "{output:?}");
         let said = [output.stdout, output.stderr].concat();
         String::from_utf8(said).unwrap()
