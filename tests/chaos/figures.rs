@@ -3,6 +3,7 @@
 use crate::log::{Conversation, Log, What, Who};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::ops::Range;
 use std::time::Duration;
 
 /// What is later than this on a screen makes viewers disagree.
@@ -73,6 +74,28 @@ impl Figures {
             events: log.events.len(),
         }
     }
+}
+
+/// How often each client lost its connection in a stretch of the log.
+pub fn closes(log: &Log, stretch: Range<usize>) -> BTreeMap<Who, usize> {
+    let mut closes = BTreeMap::new();
+    for event in &log.events[stretch] {
+        if let (What::Closes, Some(who)) = (&event.what, event.who) {
+            *closes.entry(who).or_default() += 1;
+        }
+    }
+    closes
+}
+
+/// Promise G: who had to connect more than once in a step of a restart, in words.
+pub fn connected_again(log: &Log, step: Range<usize>) -> Vec<String> {
+    let closes = closes(log, step).into_iter();
+    let again = closes.filter(|(_, times)| *times > 1);
+    let told = again.map(|(who, times)| {
+        let role = &log.people[who].role;
+        format!("{role} had to connect {times} times")
+    });
+    told.collect()
 }
 
 /// After each edge, how long until the last viewer was shown the last message that came late.

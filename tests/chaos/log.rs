@@ -294,6 +294,11 @@ impl Log {
     }
 }
 
+/// Whether a line of a node's log has a text that somebody sent.
+pub fn tells_a_text(line: &str) -> bool {
+    line.contains("sent t-") || line.contains("typed t-")
+}
+
 /// A log that everybody writes.
 #[derive(Debug, Clone, Default)]
 pub struct Shared(Arc<Mutex<Log>>);

@@ -4,6 +4,7 @@
 //! These need a database (`TING_TEST_CQL`), and leave themselves out, in words, without one.
 
 mod crossing;
+mod example;
 mod losses;
 mod operated;
 mod restarts;

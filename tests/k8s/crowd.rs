@@ -1,16 +1,14 @@
 //! What goes on while the cluster changes: people watch, type one message all the time and send,
-//! through the Service; then all of it is held against what is promised.
+//! through the Service, and two talk in private; then all of it is held against what is promised.
 
 use crate::client::{Client, read};
 use crate::dice::Dice;
-use crate::figures::Figures;
+use crate::figures::{Figures, closes, connected_again};
 use crate::judge::{History, settled, told};
-use crate::kube::{Installed, LOOKS, PATIENCE};
-use crate::log::{Conversation, Shared, What};
+use crate::kube::{Installed, LOOKS, PATIENCE, Pod};
+use crate::log::{Conversation, Shared, What, tells_a_text};
 use crate::people::{Actor, Way, sends, types, watches};
-use std::collections::HashMap;
 use std::time::Duration;
-use tests::Target;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -30,17 +28,26 @@ const SENDS: Duration = Duration::from_millis(400);
 /// How old a message or ghost is that everybody is to have seen.
 const SETTLED: Duration = Duration::from_secs(2);
 
-/// People in a channel.
+/// People in a channel, and two who talk in private.
 pub struct Crowd {
     /// What they do and see.
     pub log: Shared,
-    /// Where they are.
-    pub channel: Target,
-    conversation: usize,
-    reader: Client,
+    /// Where they talk, and who may read it.
+    talks: Vec<(usize, Client)>,
+    steps: Vec<Step>,
     over: watch::Sender<bool>,
     senders: Vec<JoinHandle<()>>,
     viewers: Vec<JoinHandle<()>>,
+}
+
+/// A pod is told to end: the next step of whatever is done to the cluster.
+pub struct Step {
+    /// Which.
+    pub pod: String,
+    /// When that was seen.
+    pub began: Instant,
+    /// What was in the log before.
+    from: usize,
 }
 
 impl Crowd {
@@ -50,15 +57,12 @@ impl Crowd {
         let channel = service.room().await.name().to_owned();
         let nodes = [service];
         let log = Shared::default();
-        let conversation = log
-            .open()
-            .conversation(Conversation::Channel(channel.clone()));
+        let conversation = log.open().conversation(Conversation::Channel(channel));
         let (over, ended) = watch::channel(false);
         let mut crowd = Crowd {
             log: log.clone(),
-            channel: Target::channel(&channel),
-            conversation,
-            reader: Client::new(&nodes, 0, "reader").await,
+            talks: vec![(conversation, Client::new(&nodes, 0, "reader").await)],
+            steps: Vec::new(),
             over,
             senders: Vec::new(),
             viewers: Vec::new(),
@@ -66,38 +70,74 @@ impl Crowd {
         for place in 0..VIEWERS {
             let start = if place % 2 == 0 { "seed" } else { "full" };
             let client = Client::new(&nodes, 0, start).await;
-            let role = format!("{start} viewer {place}");
-            let who = log
-                .open()
-                .person(&client.name, &role, &[conversation], false);
-            // Nobody makes them stop reading.
-            let (_, stalled) = watch::channel(false);
-            let watching = watches(client, log.clone(), who, vec![conversation], stalled);
-            crowd.viewers.push(tokio::spawn(watching));
+            crowd.watches(format!("{start} viewer {place}"), client, conversation);
         }
-        let actor = async |role: &str| {
-            let client = Client::new(&nodes, 0, role).await;
-            let who = log.open().person(&client.name, role, &[], true);
+        let actor = |role: &str, client: &Client, conversation: usize| {
+            let mut open = log.open();
+            let who = open.person(&client.name, role, &[], true);
+            let target = open.conversations[conversation].seen_by(&client.name);
             Actor {
-                client,
+                client: client.clone(),
                 log: log.clone(),
                 who,
                 conversation,
-                target: Target::channel(&channel),
+                target,
                 over: ended.clone(),
             }
         };
         for _ in 0..TYPISTS {
-            let typing = types(actor("typist").await, None);
+            let client = Client::new(&nodes, 0, "typist").await;
+            let typing = types(actor("typist", &client, conversation), None);
             crowd.senders.push(tokio::spawn(typing));
         }
         for stream in 0..SENDERS {
-            let dice = Dice::of(0, stream);
-            let sending = sends(actor("sender").await, SENDS, Way::Nearest, dice);
+            let client = Client::new(&nodes, 0, "sender").await;
+            let me = actor("sender", &client, conversation);
+            let sending = sends(me, SENDS, Way::Nearest, Dice::of(0, stream));
             crowd.senders.push(tokio::spawn(sending));
         }
+        let author = Client::new(&nodes, 0, "author").await;
+        let reader = Client::new(&nodes, 0, "full").await;
+        let private = Conversation::between(&author.name, &reader.name);
+        let private = log.open().conversation(private);
+        crowd.watches("reader of the private".to_owned(), reader, private);
+        let typing = types(actor("author of the private", &author, private), None);
+        crowd.senders.push(tokio::spawn(typing));
+        let me = actor("the same, who sends", &author, private);
+        let sending = sends(me, SENDS, Way::Nearest, Dice::of(0, SENDERS));
+        crowd.senders.push(tokio::spawn(sending));
+        crowd.talks.push((private, author));
         crowd.is_served(Instant::now()).await;
         crowd
+    }
+
+    /// Somebody who watches a conversation.
+    fn watches(&mut self, role: String, client: Client, conversation: usize) {
+        let mut log = self.log.open();
+        let who = log.person(&client.name, &role, &[conversation], false);
+        drop(log);
+        // Nobody makes them stop reading.
+        let (_, stalled) = watch::channel(false);
+        let watching = watches(client, self.log.clone(), who, vec![conversation], stalled);
+        self.viewers.push(tokio::spawn(watching));
+    }
+
+    /// What there is of pods now: with each that is told to end a step begins.
+    pub fn sees(&mut self, pods: &[Pod]) {
+        for pod in pods.iter().filter(|pod| pod.ends) {
+            if self.steps.iter().all(|step| step.pod != pod.name) {
+                self.steps.push(Step {
+                    pod: pod.name.clone(),
+                    began: Instant::now(),
+                    from: self.log.open().events.len(),
+                });
+            }
+        }
+    }
+
+    /// The steps so far.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
     }
 
     /// A fault begins now.
@@ -131,42 +171,72 @@ impl Crowd {
     }
 
     /// All goes well again; then everybody ends, and what they did and saw is held against what is
-    /// promised. What it cost, and how often one viewer reconnected at most.
-    pub async fn goes(self, name: &str) -> (Figures, usize) {
+    /// promised. What it cost.
+    pub async fn goes(self, name: &str, installed: &Installed) -> Figures {
         self.is_served(Instant::now()).await;
+        // Who types ends the connection when all is over.
+        let end = self.log.open().events.len();
         self.over.send_replace(true);
         self.waits("all that was begun is sent", |crowd| {
             let busy = crowd.senders.iter().filter(|task| !task.is_finished());
             busy.map(|_| "somebody is busy".to_owned()).collect()
         })
         .await;
-        let histories = [self.history().await];
+        let histories = self.histories(installed).await;
         let found = settled(&self.log, &histories).await;
         for task in self.viewers.iter().chain(&self.senders) {
             task.abort();
         }
         let log = self.log.open();
-        let mut closed: HashMap<usize, usize> = HashMap::new();
-        for event in log.events.iter().filter(|event| event.what == What::Closes) {
-            let viewer = event.who.filter(|who| *who < VIEWERS);
-            *closed.entry(viewer.unwrap_or(usize::MAX)).or_default() += 1;
-        }
-        closed.remove(&usize::MAX);
-        let most = closed.into_values().max().unwrap_or_default();
+        let most = |stretch| closes(&log, stretch).into_values().max();
+        let most = most(0..end).unwrap_or_default();
         let figures = Figures::of(&log);
-        println!("{name}: {figures}; {most} reconnects of one viewer at most");
-        if !found.is_empty() {
+        println!("{name}: {figures}; {most} reconnects of one client at most");
+        let ends = self.steps.iter().skip(1).map(|step| step.from).chain([end]);
+        let steps = self.steps.iter().zip(ends);
+        let again: Vec<String> = steps
+            .flat_map(|(step, end)| {
+                let again = connected_again(&log, step.from..end).into_iter();
+                again.map(|who| format!("{who} as {} ended", step.pod))
+            })
+            .collect();
+        if !found.is_empty() || !again.is_empty() {
             let kept = log.keep(name);
-            panic!("{name}: {}the log is kept: {kept:?}", told(&log, &found));
+            let found = told(&log, &found);
+            panic!("{name}: {again:#?} {found}the log is kept: {kept:?}");
         }
-        (figures, most)
+        figures
     }
 
-    async fn history(&self) -> History {
-        let service = &self.reader.nodes[0];
-        let read = read(service, &self.reader.auth, &self.channel, Some(0)).await;
-        let read = read.unwrap_or_else(|| panic!("no history"));
-        History::of(&mut self.log.open(), 0, self.conversation, &read)
+    /// What every pod gives of each conversation; what it says in its own log is to be no text.
+    async fn histories(&self, installed: &Installed) -> Vec<History> {
+        let pods = installed.pods().into_iter().filter(|pod| pod.ready);
+        let pods: Vec<Pod> = pods.collect();
+        assert!(!pods.is_empty(), "nobody gives a history");
+        let mut histories = Vec::new();
+        for (node, pod) in pods.iter().enumerate() {
+            let ting = pod.ting();
+            for (conversation, reader) in &self.talks {
+                let target = self.log.open().conversations[*conversation].seen_by(&reader.name);
+                let reading = async {
+                    loop {
+                        match read(&ting, &reader.auth, &target, Some(0)).await {
+                            Some(read) => return read,
+                            None => tokio::time::sleep(LOOKS).await,
+                        }
+                    }
+                };
+                let read = tests::within_limit("a history", reading).await;
+                let history = History::of(&mut self.log.open(), node, *conversation, &read);
+                histories.push(history);
+            }
+            let said = installed.kubectl(&["logs", &pod.name]);
+            let mut log = self.log.open();
+            for line in said.lines().filter(|line| tells_a_text(line)) {
+                log.add(Some(0), What::Leaks(line.to_owned()));
+            }
+        }
+        histories
     }
 }
 

@@ -1,17 +1,15 @@
 //! Pods and nodes that go without a word, and a node that is emptied.
 
+use crate::back::{CRASH, CUT, Loss};
 use crate::crowd::Crowd;
 use crate::judge::AFTER_FAULT;
 use crate::kube::{self, Installed, Pod, kubectl, lab, until};
 use crate::many::one_view;
+use reqwest::Method;
 use std::time::Duration;
 
 /// The node that goes in these tests; people come in by the other.
 const NODE: &str = "node2";
-
-/// When Kubernetes takes a silent node's pods out of the Service, and how often a client has then
-/// chosen one of them before it chooses another.
-const SILENT: Duration = Duration::from_secs(20 + 15);
 
 /// A node as it should not be, until this is dropped.
 struct Away(fn());
@@ -30,6 +28,7 @@ async fn a_pod_that_is_killed_loses_nothing() {
     let (installed, pods) = Installed::of(3).await;
     let crowd = Crowd::comes(&installed).await;
     let killed = crowd.begins("the kill");
+    // Nothing of it is left to start in its place; by itself this leaves it the time to end in peace.
     installed.kubectl(&[
         "delete",
         "pod",
@@ -37,18 +36,57 @@ async fn a_pod_that_is_killed_loses_nothing() {
         "--grace-period=0",
         "--force",
     ]);
-    crowd.is_served(killed).await;
-    println!(
-        "pod killed: everybody is served after {:.1?}",
-        killed.elapsed()
+    lab(&["kill-pod", &pods[0].uid]);
+    let began = crowd.log.open().now();
+    let served = async {
+        crowd.is_served(killed).await;
+        println!(
+            "pod killed: everybody is served after {:.1?}",
+            killed.elapsed()
+        );
+    };
+    let (_, led) = tokio::join!(
+        served,
+        led_elsewhere("pod killed", &installed, &pods[..1], &crowd)
     );
+    let alive = pods[0].ting().admin(Method::GET, "/livez").try_send().await;
+    assert!(alive.is_err(), "it was not killed: {alive:?}");
     let after = installed.has(3).await;
+    let until = crowd.log.open().now();
     crowd.ends("the kill");
     println!("pod killed: three are ready after {:.1?}", killed.elapsed());
     one_view(&after).await;
-    let (figures, _) = crowd.goes("pod killed").await;
-    assert!(figures.slowest_send < Duration::from_secs(10), "{figures}");
-    assert!(figures.typing_gap < Duration::from_secs(10), "{figures}");
+    let bound = CRASH;
+    ends(
+        "pod killed",
+        crowd,
+        &installed,
+        Loss {
+            began,
+            led,
+            until,
+            bound,
+        },
+    )
+    .await;
+}
+
+/// When the Service leads to none of these pods any more; how long that took is Kubernetes'.
+async fn led_elsewhere(name: &str, installed: &Installed, gone: &[Pod], crowd: &Crowd) -> Duration {
+    let took = until("the Service leads to live pods alone", || {
+        !installed.leads_to(gone)
+    })
+    .await;
+    println!("{name}: the Service led to pods that were gone for {took:.1?}");
+    crowd.log.open().now()
+}
+
+/// All is held against what is promised, and how long everybody was away.
+async fn ends(name: &str, crowd: Crowd, installed: &Installed, loss: Loss) {
+    let log = crowd.log.clone();
+    let figures = crowd.goes(name, installed).await;
+    let late = loss.late(&log.open());
+    assert!(late.is_empty(), "{name}: {loss:?}, {late:#?}, {figures}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -65,7 +103,7 @@ async fn a_node_is_drained_one_pod_at_a_time() {
         "node1"
     };
     assert_eq!(on(&pods, emptied).len(), 2, "{pods:?}");
-    let crowd = Crowd::comes(&installed).await;
+    let mut crowd = Crowd::comes(&installed).await;
     let begun = crowd.begins("the drain");
     let cordoned = Away(|| drop(kubectl(&["uncordon", "node1", NODE], "")));
     let drain = tokio::task::spawn_blocking(move || {
@@ -84,6 +122,7 @@ async fn a_node_is_drained_one_pod_at_a_time() {
     let mut fewest = usize::MAX;
     until("the node is empty", || {
         let pods = installed.pods();
+        crowd.sees(&pods);
         let serving = pods.iter().filter(|pod| pod.ready && !pod.ends).count();
         fewest = fewest.min(serving);
         drain.is_finished()
@@ -99,7 +138,8 @@ async fn a_node_is_drained_one_pod_at_a_time() {
     let pods = installed.has(3).await;
     assert!(on(&pods, emptied).is_empty(), "{pods:?}");
     one_view(&pods).await;
-    let (figures, _) = crowd.goes("node drained").await;
+    assert_eq!(crowd.steps().len(), 2, "two pods were seen to go");
+    let figures = crowd.goes("node drained", &installed).await;
     assert!(
         fewest >= 2,
         "the budget is two of three, and {fewest} were there"
@@ -115,7 +155,7 @@ async fn a_node_dies_with_its_pods_and_comes_back() {
         lab(&["crash", NODE]);
         Away(|| drop(lab(&["start", NODE])))
     };
-    goes("node dead", crash).await;
+    goes("node dead", CRASH, crash).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -125,7 +165,7 @@ async fn a_node_is_cut_off_and_comes_back() {
         lab(&["cut", NODE]);
         Away(|| drop(lab(&["heal", NODE])))
     };
-    goes("node cut off", cut).await;
+    goes("node cut off", CUT, cut).await;
 }
 
 fn on(pods: &[Pod], node: &str) -> Vec<Pod> {
@@ -133,12 +173,7 @@ fn on(pods: &[Pod], node: &str) -> Vec<Pod> {
     pods.iter().filter(on).cloned().collect()
 }
 
-fn has_missed(installed: &Installed) -> bool {
-    let pods = installed.pods();
-    on(&pods, NODE).iter().all(|pod| !pod.ready)
-}
-
-async fn goes(name: &str, fault: impl FnOnce() -> Away) {
+async fn goes(name: &str, bound: Duration, fault: impl FnOnce() -> Away) {
     if !kube::is_there() {
         return;
     }
@@ -146,34 +181,34 @@ async fn goes(name: &str, fault: impl FnOnce() -> Away) {
     let crowd = Crowd::comes(&installed).await;
     let begun = crowd.begins(name);
     let away = fault();
+    let began = crowd.log.open().now();
+    let gone = on(&pods, NODE);
     let served = async {
         crowd.is_served(begun).await;
         println!("{name}: everybody is served after {:.1?}", begun.elapsed());
     };
-    let missed = async {
-        let mut told = begun;
-        until("Kubernetes misses the node", || {
-            let missed = has_missed(&installed);
-            // As long as the Service leads there, the fault goes on.
-            if !missed && told.elapsed() > AFTER_FAULT / 2 {
-                crowd.begins("people are led there");
-                told = crowd.ends("people are led there");
+    let led = async {
+        let led = led_elsewhere(name, &installed, &gone, &crowd);
+        tokio::pin!(led);
+        // As long as the Service leads there, the fault goes on.
+        loop {
+            crowd.begins("people are led there");
+            crowd.ends("people are led there");
+            if let Ok(led) = tokio::time::timeout(AFTER_FAULT / 2, &mut led).await {
+                crowd.begins("Kubernetes' notice");
+                return (led, crowd.ends("Kubernetes' notice"));
             }
-            missed
-        })
-        .await;
-        println!("{name}: Kubernetes misses it after {:.1?}", begun.elapsed());
-        crowd.begins("Kubernetes' notice");
-        crowd.ends("Kubernetes' notice")
+        }
     };
-    let (_, missed) = tokio::join!(served, missed);
-    crowd.is_served(missed).await;
+    let (_, (led, noticed)) = tokio::join!(served, led);
+    crowd.is_served(noticed).await;
     let left: Vec<_> = pods
         .iter()
         .filter(|pod| pod.node != NODE)
         .cloned()
         .collect();
     one_view(&left).await;
+    let until = crowd.log.open().now();
     let back = crowd.ends(name);
     drop(away);
     let pods = installed.has(3).await;
@@ -182,7 +217,16 @@ async fn goes(name: &str, fault: impl FnOnce() -> Away) {
         back.elapsed()
     );
     one_view(&pods).await;
-    let (figures, _) = crowd.goes(name).await;
-    assert!(figures.slowest_send < SILENT, "{figures}");
-    assert!(figures.typing_gap < SILENT, "{figures}");
+    ends(
+        name,
+        crowd,
+        &installed,
+        Loss {
+            began,
+            led,
+            until,
+            bound,
+        },
+    )
+    .await;
 }

@@ -52,6 +52,24 @@ impl Image {
             .collect()
     }
 
+    /// What `ting` says that is run in it and in nothing else.
+    fn runs(&self, words: &[&str], (name, value): (&str, &str)) -> String {
+        let root = tempfile::tempdir().unwrap();
+        for layer in self.manifest["Layers"].as_array().unwrap() {
+            run(Command::new("tar")
+                .arg("-xf")
+                .arg(self.path(layer))
+                .arg("-C")
+                .arg(root.path()));
+        }
+        let mut command = Command::new("chroot");
+        let command = command.arg(root.path()).arg("/usr/bin/ting").args(words);
+        let output = command.env(name, value).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let said = [output.stdout, output.stderr].concat();
+        String::from_utf8(said).unwrap()
+    }
+
     fn bytes(&self) -> u64 {
         let layers = self.manifest["Layers"].as_array().unwrap().iter();
         layers
@@ -90,6 +108,10 @@ async fn the_image_is_ting_alone_and_the_same_when_built_again() {
         .lines()
         .filter(|line| line.contains("rw-rw-") || line.contains("rws"));
     assert_eq!(others.count(), 0, "{files}");
+    // Only the allocator that memory's figures are of knows this; at its end it tells of itself.
+    let tells = ("_RJEM_MALLOC_CONF", "stats_print:true");
+    let said = image.runs(&["--version"], tells);
+    assert!(said.contains("jemalloc statistics"), "{said}");
 
     let again = tempfile::tempdir().unwrap();
     let again = again.path().join("again.tar");

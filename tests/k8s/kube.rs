@@ -264,6 +264,22 @@ impl Installed {
         pods
     }
 
+    /// Whether the Service leads new connections to any of these pods.
+    pub fn leads_to(&self, pods: &[Pod]) -> bool {
+        let of = "kubernetes.io/service-name=ting";
+        let listed = self.kubectl(&["get", "endpointslices", "-o", "json", "-l", of]);
+        let listed: Value = serde_json::from_str(&listed).unwrap();
+        let slices = listed["items"].as_array().into_iter().flatten();
+        let endpoints = slices.filter_map(|slice| slice["endpoints"].as_array());
+        // Not to be ready is said in so many words.
+        let leads = endpoints
+            .flatten()
+            .filter(|endpoint| endpoint["conditions"]["ready"] != false);
+        let addresses = leads.filter_map(|endpoint| endpoint["addresses"][0].as_str());
+        let led: Vec<&str> = addresses.collect();
+        pods.iter().any(|pod| led.contains(&pod.ip.as_str()))
+    }
+
     /// What clients use.
     pub fn service(&self) -> Ting {
         let address = self.kubectl(&["get", "service/ting", "-o", "jsonpath={.spec.clusterIP}"]);

@@ -20,6 +20,7 @@ mod chaos {
 }
 use chaos::{client, dice, figures, judge, log, people};
 
+mod back;
 mod crowd;
 mod database;
 mod faults;

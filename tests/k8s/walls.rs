@@ -89,7 +89,7 @@ async fn a_pod_of_another_namespace_cannot_join() {
     })
     .await;
     let crowd = Crowd::comes(&installed).await;
-    let (figures, _) = crowd.goes("policies enforced").await;
+    let figures = crowd.goes("policies enforced", &installed).await;
     assert_eq!(figures.attempts, (0, 0));
     drop(enforced);
 }

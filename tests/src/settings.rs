@@ -14,13 +14,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        let settings = Settings {
-            keys: BTreeMap::new(),
-            env: BTreeMap::new(),
-            file_blocks: 0,
-            through: Vec::new(),
-        };
-        settings
+        Settings::written("")
             .text("api.secret", SECRET)
             .text("log.format", "json")
             .text("http.listen", &format!("{}:0", own_address()))
@@ -29,6 +23,22 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// What a file with a key a line says, and nothing else.
+    pub fn written(text: &str) -> Self {
+        let mut settings = Settings {
+            keys: BTreeMap::new(),
+            env: BTreeMap::new(),
+            file_blocks: 0,
+            through: Vec::new(),
+        };
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            if let Some((key, toml)) = line.split_once(" = ") {
+                settings = settings.set(key, toml);
+            }
+        }
+        settings
+    }
+
     /// Sets a key to a TOML value, such as `3` or `["https://a.example"]`.
     pub fn set(mut self, key: &str, toml: &str) -> Self {
         self.keys.insert(key.to_owned(), toml.to_owned());
@@ -142,8 +152,11 @@ fn own_address() -> String {
     if !cfg!(target_os = "linux") {
         return "127.0.0.1".to_owned();
     }
-    use rand::Rng;
-    let mut rng = rand::rng();
-    let mut part = || rng.random_range(1..=254_u8);
-    format!("127.{}.{}.{}", part(), part(), part())
+    format!("{}.{}", own_network(), rand::random_range(1..=254_u8))
+}
+
+/// The first three parts of loopback addresses that no other server of the tests has.
+pub fn own_network() -> String {
+    let part = || rand::random_range(1..=254_u8);
+    format!("127.{}.{}", part(), part())
 }

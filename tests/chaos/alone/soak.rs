@@ -4,7 +4,7 @@
 use crate::crowd::Crowd;
 use crate::figures::Recoveries;
 use crate::judge::{self, Invariant::*};
-use crate::log::What;
+use crate::log::{What, tells_a_text};
 use crate::plan::{Entry, NODES, Pair, Plan};
 use crate::story::Story;
 use std::time::Duration;
@@ -142,9 +142,7 @@ fn is_right_so_far(story: &Story) {
 /// No text is in a log of a node.
 async fn says_nothing(story: &Story) {
     let lines = (0..NODES).flat_map(|place| story.lab.cluster().process(place).log());
-    let said: Vec<String> = lines
-        .filter(|line| line.contains("sent t-") || line.contains("typed t-"))
-        .collect();
+    let said: Vec<String> = lines.filter(|line| tells_a_text(line)).collect();
     let mut log = story.log.open();
     for line in said {
         log.add(Some(0), What::Leaks(line));

@@ -1,7 +1,7 @@
 //! Nodes that are told to end, and started again.
 
 use crate::crowd::Crowd;
-use crate::log::What;
+use crate::figures::connected_again;
 use crate::story::Story;
 use std::time::Duration;
 use tests::{Lab, lab};
@@ -30,13 +30,8 @@ async fn nodes_restart_one_after_the_other_behind_a_balancer() {
         println!("a step took {:.1?}", begun.elapsed());
         story.end_of("a restart");
         let log = story.log.open();
-        for (who, person) in log.people.iter().enumerate() {
-            let events = log.events[from..].iter();
-            let closes =
-                events.filter(|event| event.who == Some(who) && event.what == What::Closes);
-            let closes = closes.count();
-            assert!(closes <= 1, "{} had to connect {closes} times", person.role);
-        }
+        let again = connected_again(&log, from..log.events.len());
+        assert!(again.is_empty(), "{again:?}");
     }
     let figures = story.ends("rolling restart").await;
     assert_eq!(figures.attempts, (0, 0), "sends that failed");

@@ -5,7 +5,7 @@ mod plants;
 
 use super::Invariant::*;
 use super::*;
-use crate::figures::agreed;
+use crate::figures::{agreed, closes, connected_again};
 use crate::log::Conversation;
 use plants::{PLANTS, again, delay, first, happens, reads, seconds, sent};
 
@@ -276,6 +276,28 @@ fn what_comes_late_is_excused_by_a_fault_alone() {
         (30, ends),
     ];
     assert_eq!(with(&overlap).0, 0);
+}
+
+#[test]
+fn who_connects_twice_in_a_step_is_named_and_once_in_each_is_not() {
+    let (mut log, _) = clean(12);
+    let loses = |log: &mut Log, at, who| {
+        happens(log, at, who, What::Closes);
+        let people = ONLINE.to_vec();
+        happens(log, at + 1, who, What::Connects { node: 1, people });
+    };
+    loses(&mut log, 30, ADA);
+    loses(&mut log, 32, TOM);
+    loses(&mut log, 50, ADA);
+    let second = log.events.iter().position(|event| event.at >= seconds(40));
+    let (second, end) = (second.unwrap(), log.events.len());
+    assert_eq!(closes(&log, 0..end), BTreeMap::from([(ADA, 2), (TOM, 1)]));
+    assert!(connected_again(&log, 0..second).is_empty());
+    assert!(connected_again(&log, second..end).is_empty());
+    // Tom types, and watches nothing.
+    loses(&mut log, 33, TOM);
+    let told = connected_again(&log, 0..second);
+    assert_eq!(told, ["tom had to connect 2 times"]);
 }
 
 #[test]
