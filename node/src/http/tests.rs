@@ -96,17 +96,17 @@ impl Node {
             silent: Default::default(),
             ahead: Default::default(),
         });
-        Node::on(store, directory).await
+        Node::on(store, directory, limits).await
     }
 
     /// The next one on the same store, so many milliseconds later.
     async fn restarted_after(self, pause: i64) -> Node {
         self.system.stop().await;
         self.store.ahead.fetch_add(pause, Ordering::Relaxed);
-        Node::on(self.store, self.directory).await
+        Node::on(self.store, self.directory, &HttpLimits::default()).await
     }
 
-    async fn on(store: Arc<Double>, directory: TempDir) -> Node {
+    async fn on(store: Arc<Double>, directory: TempDir, limits: &HttpLimits) -> Node {
         let start = Start {
             store: store.clone(),
             sockets: Arc::new(Nobody),
