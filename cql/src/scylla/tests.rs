@@ -12,6 +12,7 @@ mod proxy;
 mod races;
 mod retention;
 mod sizes;
+mod tls;
 
 use super::{CqlSettings, CqlStore, Millis, open};
 use crate::{Conversation, Message, MessageId, MessageText, UserId, Username};
