@@ -49,6 +49,11 @@ pub(super) fn server(keyspace: &str) -> Option<CqlSettings> {
     Some(settings)
 }
 
+/// How much of something: what the variable says, if it is set.
+pub(super) fn size(variable: &str, otherwise: u64) -> u64 {
+    std::env::var(variable).map_or(otherwise, |size| size.parse().unwrap())
+}
+
 /// A keyspace's name that no other test has.
 pub(super) fn unique(beginning: &str) -> String {
     format!("{beginning}_{:08x}", rand::random::<u32>())
