@@ -11,6 +11,7 @@ mod owners;
 mod proxy;
 mod races;
 mod retention;
+mod routing;
 mod sizes;
 mod tls;
 
