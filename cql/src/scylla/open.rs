@@ -9,7 +9,10 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
-use scylla::errors::{ExecutionError, NewSessionError, PrepareError};
+use scylla::errors::{
+    ConnectionError, ConnectionPoolError, ExecutionError, MetadataError, NewSessionError,
+    PrepareError,
+};
 use scylla::policies::load_balancing::{DefaultPolicy, LoadBalancingPolicy};
 use scylla::statement::Consistency;
 use std::sync::Arc;
@@ -43,15 +46,20 @@ pub(super) async fn session(settings: &CqlSettings) -> Result<Session, ConnectEr
     if let (Some(user), Some(password)) = (&settings.user, &settings.password) {
         builder = builder.user(user, password);
     }
-    let session = in_time(OPENING, builder.build())
-        .await?
-        .map_err(|error| match error {
-            NewSessionError::IllegalConfig(why) => ConnectError::Setting {
-                key: "store.nodes",
-                why: why.to_string(),
-            },
-            other => ConnectError::Unreachable(other.to_string()),
-        })?;
+    let built = in_time(OPENING, builder.build()).await?;
+    let session = built.map_err(|error| match error {
+        NewSessionError::IllegalConfig(why) => ConnectError::Setting {
+            key: "store.nodes",
+            why: why.to_string(),
+        },
+        other => ConnectError::Unreachable(match &settings.tls_ca {
+            // Its certificate may be as wrong as the setting, and then it is another one later.
+            Some(path) if is_distrust(&other) => {
+                format!("{other}, by store.tls_ca ({})", path.display())
+            }
+            _ => other.to_string(),
+        }),
+    })?;
     let state = session.get_cluster_state();
     let mut known: Vec<_> = state
         .get_nodes_info()
@@ -146,6 +154,20 @@ fn tls(settings: &CqlSettings) -> Result<Option<Arc<rustls::ClientConfig>>, Conn
         .with_root_certificates(roots)
         .with_no_client_auth();
     Ok(Some(Arc::new(config)))
+}
+
+/// Whether somebody answers, and the certificate is not one that is believed.
+fn is_distrust(error: &NewSessionError) -> bool {
+    let NewSessionError::MetadataError(MetadataError::ConnectionPoolError(
+        ConnectionPoolError::Broken {
+            last_connection_error: ConnectionError::IoError(error),
+        },
+    )) = error
+    else {
+        return false;
+    };
+    let error = error.get_ref().and_then(|error| error.downcast_ref());
+    matches!(error, Some(rustls::Error::InvalidCertificate(_)))
 }
 
 impl From<PrepareError> for ConnectError {

@@ -11,7 +11,9 @@ mod owners;
 mod proxy;
 mod races;
 mod retention;
+mod routing;
 mod sizes;
+mod tls;
 
 use super::{CqlSettings, CqlStore, Millis, open};
 use crate::{Conversation, Message, MessageId, MessageText, UserId, Username};
@@ -46,6 +48,11 @@ pub(super) fn server(keyspace: &str) -> Option<CqlSettings> {
         settings.replication = 3;
     }
     Some(settings)
+}
+
+/// How much of something: what the variable says, if it is set.
+pub(super) fn size(variable: &str, otherwise: u64) -> u64 {
+    std::env::var(variable).map_or(otherwise, |size| size.parse().unwrap())
 }
 
 /// A keyspace's name that no other test has.

@@ -1,9 +1,9 @@
-//! Three nodes of the database under load, of which one is killed and another hangs.
+//! Three nodes of the database under load, of which one is killed, another hangs, or both.
 //!
 //! `TING_TEST_CQL_SERVER` names the script that does it, `tests/cassandra/server`; the nodes must
 //! be its three. `TING_TEST_SECONDS` is how long it takes, 60 by default.
 
-use super::{message, settings, unique};
+use super::{message, settings, size, unique};
 use crate::scylla::{CqlSettings, CqlStore};
 use crate::{
     Append, ChannelName, Conversation, MessageId, Millis, Places, Range, Store, StoreError,
@@ -18,8 +18,12 @@ use std::time::{Duration, Instant};
 const WRITERS: u8 = 16;
 const READERS: usize = 8;
 const CHANNELS: usize = 4;
-/// How long the second node hangs.
-const HANGS: Duration = Duration::from_secs(15);
+/// How long a node hangs: its connections are given up after five seconds.
+const HANGS: Duration = Duration::from_secs(10);
+/// How soon after a fault everybody is answered again.
+const SOON: Duration = Duration::from_secs(10);
+/// How long what was asked before may still be answered after there is no quorum any more.
+const LAST: Duration = Duration::from_secs(4);
 
 /// What everybody knows.
 struct Load {
@@ -29,7 +33,8 @@ struct Load {
     unacknowledged: Mutex<BTreeSet<MessageId>>,
     unavailable: AtomicU64,
     unknown: AtomicU64,
-    reads: AtomicU64,
+    /// How often each writer was answered, and each reader.
+    answered: Vec<AtomicU64>,
     failed_reads: AtomicU64,
     over: AtomicBool,
     now: Millis,
@@ -45,7 +50,7 @@ async fn what_was_acknowledged_survives_a_crash_and_a_hang() {
         println!("skipped: TING_TEST_CQL_SERVER names no script, or TING_TEST_CQL no server");
         return;
     };
-    let seconds = std::env::var("TING_TEST_SECONDS").map_or(60, |text| text.parse().unwrap());
+    let seconds = size("TING_TEST_SECONDS", 60);
     let mut settings = settings(&nodes);
     assert_eq!(settings.nodes.len(), 3, "three nodes are needed");
     settings.replication = 3;
@@ -59,6 +64,7 @@ async fn what_was_acknowledged_survives_a_crash_and_a_hang() {
     ];
     let channel = |n| Conversation::Channel(ChannelName::parse(&format!("load{n}")).unwrap());
     let now = stores[0].now().await.unwrap();
+    let tasks = usize::from(WRITERS) + READERS;
     let load = Arc::new(Load {
         stores,
         channels: (0..CHANNELS).map(channel).collect(),
@@ -66,7 +72,7 @@ async fn what_was_acknowledged_survives_a_crash_and_a_hang() {
         unacknowledged: Mutex::default(),
         unavailable: AtomicU64::new(0),
         unknown: AtomicU64::new(0),
-        reads: AtomicU64::new(0),
+        answered: (0..tasks).map(|_| AtomicU64::new(0)).collect(),
         failed_reads: AtomicU64::new(0),
         over: AtomicBool::new(false),
         now,
@@ -76,7 +82,8 @@ async fn what_was_acknowledged_survives_a_crash_and_a_hang() {
         .map(|slot| tokio::spawn(write(load.clone(), slot)))
         .collect();
     tasks.extend((0..READERS).map(|n| tokio::spawn(read(load.clone(), n))));
-    let faults = tokio::task::spawn_blocking(move || disturb(&script, seconds));
+    let disturbed = load.clone();
+    let faults = tokio::task::spawn_blocking(move || disturb(&script, seconds, &disturbed));
     let disturbed = faults.await;
     load.over.store(true, Ordering::Relaxed);
     for task in tasks {
@@ -88,26 +95,62 @@ async fn what_was_acknowledged_survives_a_crash_and_a_hang() {
     }
 }
 
-/// One node is killed, later another hangs, then the first is back.
-fn disturb(script: &str, seconds: u64) {
-    let rest = Duration::from_secs(seconds)
-        .saturating_sub(HANGS)
-        .max(Duration::from_secs(20));
+impl Load {
+    fn answers(&self) -> Vec<u64> {
+        let answered = self.answered.iter();
+        answered.map(|n| n.load(Ordering::Relaxed)).collect()
+    }
+
+    /// Waits until every writer and every reader was answered some times more.
+    fn is_answered(&self, state: &str) {
+        let (begun, before) = (Instant::now(), self.answers());
+        let waits = |task: &usize| self.answered[*task].load(Ordering::Relaxed) < before[*task] + 3;
+        loop {
+            let waiting: Vec<_> = (0..before.len()).filter(waits).collect();
+            if waiting.is_empty() {
+                break;
+            }
+            assert!(
+                begun.elapsed() < SOON,
+                "{state}: {waiting:?} are not answered"
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        println!("{state}: all are answered within {:.1?}", begun.elapsed());
+    }
+}
+
+/// One node is killed, for a while another hangs as well; then one hangs alone.
+fn disturb(script: &str, seconds: u64, load: &Load) {
+    let each = Duration::from_secs(seconds).saturating_sub(2 * HANGS) / 5;
+    let each = each.max(Duration::from_secs(4));
     let server = |command: &str, node: &str| {
-        println!("cassandra {command} {node}");
         let status = Command::new(script).args([command, node]).status().unwrap();
         assert!(status.success(), "{command} {node}: {status}");
     };
     // The load itself takes its time here, so these are the schedule and not a wait for anything.
-    std::thread::sleep(rest / 4);
+    let goes_on = |state: &str, time: Duration| {
+        load.is_answered(state);
+        std::thread::sleep(time);
+        load.is_answered(state);
+    };
+    goes_on("all are there", each);
     server("kill", "2");
-    std::thread::sleep(rest / 4);
+    goes_on("one is killed", each);
     server("pause", "3");
-    std::thread::sleep(HANGS);
+    std::thread::sleep(LAST);
+    let answers = load.answers();
+    std::thread::sleep(HANGS - LAST);
+    // What is acknowledged now would lie on one node, and what is read would come from one.
+    assert_eq!(load.answers(), answers, "one of three answers alone");
     server("cont", "3");
-    std::thread::sleep(rest / 4);
+    goes_on("who hung goes on", each);
     server("up", "2");
-    std::thread::sleep(rest / 4);
+    goes_on("who was killed is back", each);
+    server("pause", "3");
+    goes_on("one hangs", HANGS);
+    server("cont", "3");
+    goes_on("all are there again", each);
 }
 
 async fn write(load: Arc<Load>, slot: u8) {
@@ -123,6 +166,7 @@ async fn write(load: Arc<Load>, slot: u8) {
         match store.append(&said, None).await {
             Ok(Append::Kept) => {
                 load.acknowledged[channel].lock().unwrap().insert(id, text);
+                load.answered[usize::from(slot)].fetch_add(1, Ordering::Relaxed);
             }
             Ok(other) => panic!("{id}: {other:?}"),
             Err(error) => {
@@ -157,7 +201,7 @@ async fn read(load: Arc<Load>, n: usize) {
         };
         match store.history(&load.channels[channel], newest).await {
             Ok(page) => {
-                load.reads.fetch_add(1, Ordering::Relaxed);
+                load.answered[usize::from(WRITERS) + n].fetch_add(1, Ordering::Relaxed);
                 let shown: BTreeSet<_> = page.messages.iter().map(|m| m.id).collect();
                 assert_eq!(shown.len(), page.messages.len(), "a message twice");
                 let lowest = shown.first().copied().filter(|_| page.more);
@@ -218,7 +262,7 @@ async fn verify(load: &Load, settings: &CqlSettings, node: &str) {
         unacknowledged.len(),
         load.unavailable.load(Ordering::Relaxed),
         load.unknown.load(Ordering::Relaxed),
-        load.reads.load(Ordering::Relaxed),
+        load.answers()[usize::from(WRITERS)..].iter().sum::<u64>(),
         load.failed_reads.load(Ordering::Relaxed),
     );
 }
