@@ -33,6 +33,12 @@ impl Node {
             if after == Some(me) {
                 // Before anybody is sent here, so that what comes finds it.
                 let last_is_there = before.is_some_and(is_member);
+                let last_owner = match before {
+                    Some(_) if last_is_there => "there",
+                    Some(_) => "gone",
+                    None => "none",
+                };
+                metrics::counter!("ting_takeovers_total", "last_owner" => last_owner).increment(1);
                 self.cluster.shards.gained(shard, last_is_there, now);
             }
             if before == Some(me) {
@@ -42,6 +48,7 @@ impl Node {
         *write(&self.cluster.map) = new.clone();
         self.cluster.views.send_replace(new.view.version);
         metrics::gauge!("ting_view_version").set(new.view.version as f64);
+        metrics::gauge!("ting_shards_owned").set(new.placement.owned_by(me) as f64);
         self.lose(&lost, &new);
         self.tell_relays_of(|shard, _| moved.contains(&shard));
         for member in &old.view.members {
