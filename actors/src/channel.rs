@@ -110,6 +110,7 @@ impl Actor for Channel {
             version: node.cluster.version(),
             id,
         };
+        node.cluster.epoch_began();
         let shard = Shard::of(&conversation.key());
         let owed_until = node.cluster.shards.owed_until(shard, Instant::now());
         let mut state = State {
@@ -222,6 +223,7 @@ impl Actor for Channel {
         event: SupervisionEvent,
         _: &mut State,
     ) -> Result<(), ActorProcessingErr> {
+        // Without this it would end with the first of them, also one that ended as it should.
         // A typing message that failed is started again from the timeline when it is next
         // spoken to; the others ended as they should.
         if let SupervisionEvent::ActorFailed(_, error) = event {
@@ -388,6 +390,7 @@ impl State {
             && !self.owes_second_read;
         if idle {
             self.leave();
+            // Not stopped: what is queued has to be heard or passed on.
             let _ = self.myself.drain();
         }
     }

@@ -23,7 +23,7 @@ pub use keeper::{Keeper, KeeperMessage};
 pub use links::{ClusterLinks, LinkError, Links};
 #[cfg(test)]
 pub use peer::Wire;
-pub use peer::{Figures, PeerMessage};
+pub use peer::{Figures, PeerMessage, WINDOW};
 
 use crate::locks::read;
 use crate::node::Node;
@@ -82,6 +82,8 @@ pub struct Cluster {
     views: tokio::sync::watch::Sender<u64>,
     /// Fires once, when this node was put out of the view.
     put_out: tokio::sync::watch::Sender<bool>,
+    /// How many epochs of conversations began here.
+    epochs: AtomicU64,
     pub shards: Shards,
     pub waiting: Waiting,
 }
@@ -116,6 +118,7 @@ impl Cluster {
             settled: AtomicI64::new(Millis::MIN),
             views: tokio::sync::watch::Sender::new(0),
             put_out: tokio::sync::watch::Sender::new(false),
+            epochs: AtomicU64::new(0),
             shards: Shards::default(),
             waiting: Waiting::default(),
         }
@@ -149,11 +152,36 @@ impl Cluster {
         }
     }
 
+    /// For how long it still holds; none if it is for ever.
+    pub fn lease_left(&self) -> Option<Duration> {
+        match &self.lease {
+            Lease::Always => None,
+            Lease::Until(until) => {
+                let until = Duration::from_millis(until.load(Ordering::Acquire));
+                Some(until.saturating_sub(self.at()))
+            }
+        }
+    }
+
     fn set_lease(&self, until: Duration) {
         if let Lease::Until(held) = &self.lease {
             // 500 million years fit.
             held.store(until.as_millis() as u64, Ordering::Release);
         }
+        if let Some(left) = self.lease_left() {
+            metrics::gauge!("ting_lease_left_seconds").set(left);
+        }
+    }
+
+    /// A conversation begins a life on this node.
+    pub fn epoch_began(&self) {
+        self.epochs.fetch_add(1, Ordering::Relaxed);
+        metrics::counter!("ting_epochs_total").increment(1);
+    }
+
+    /// How many did.
+    pub fn epochs(&self) -> u64 {
+        self.epochs.load(Ordering::Relaxed)
     }
 
     /// The other members that this node has a link with.

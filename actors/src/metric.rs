@@ -32,6 +32,29 @@ pub fn describe() {
         "Conversations that somebody on this node looks at"
     );
     describe_gauge!("ting_view_version", "The version of the cluster's view");
+    describe_gauge!(
+        "ting_lease_left_seconds",
+        Unit::Seconds,
+        "For how long this node may still acknowledge; 0 if it may not"
+    );
+    describe_gauge!(
+        "ting_members",
+        "Members of the view that was read last, by state"
+    );
+    describe_gauge!("ting_shards_owned", "Shards that this node owns, of 1,024");
+    describe_gauge!(
+        "ting_link_unacknowledged_bytes",
+        Unit::Bytes,
+        "What was said to other nodes and not taken in by them yet"
+    );
+    describe_counter!(
+        "ting_takeovers_total",
+        "Shards that came to this node, by whether their last owner is there to hand them over"
+    );
+    describe_counter!(
+        "ting_epochs_total",
+        "Lives of conversations that began on this node: moves, failures and first uses"
+    );
     describe_counter!(
         "ting_actor_restarts_total",
         "Actors that failed and were started again, by kind"

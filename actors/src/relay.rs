@@ -447,6 +447,7 @@ impl State {
                 .directory
                 .relays
                 .remove(&self.conversation, self.myself.get_id());
+            // Not stopped: what is queued has to be heard or passed on.
             let _ = self.myself.drain();
         }
     }

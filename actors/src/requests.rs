@@ -114,7 +114,7 @@ pub enum Patched {
     Anew(Posted),
 }
 
-/// Why typing was refused.
+/// Why typing was refused. It travels in the reply: an `Err` out of a handler ends the actor.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum TypingError {
     /// The author is typing as many messages here as one may.

@@ -278,12 +278,14 @@ impl State {
                 .directory
                 .sessions
                 .remove(&self.hash, self.myself.get_id());
+            // Not stopped: what is queued has to be heard or passed on.
             let _ = self.myself.drain();
         }
     }
 }
 
-/// The answer of an owner, in the time that a request has for it.
+/// The answer of an owner, in the time that a request has for it. ractor's own calls wait for
+/// ever for an actor that dropped the question, so whatever is asked is asked with a limit.
 pub async fn answer_of<T>(
     answered: ractor::concurrency::OneshotReceiver<T>,
 ) -> Result<T, Unanswered> {

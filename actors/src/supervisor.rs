@@ -89,6 +89,7 @@ impl Actor for Supervisor {
         event: SupervisionEvent,
         node: &mut Arc<Node>,
     ) -> Result<(), ActorProcessingErr> {
+        // Without this it would end with the first of its children.
         if let SupervisionEvent::ActorFailed(who, error) = event {
             node.child_failed(&myself, who.get_id(), &error).await?;
         }

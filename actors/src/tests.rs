@@ -4,6 +4,7 @@ mod cluster;
 mod entering;
 mod faults;
 mod hand_over;
+mod links;
 mod memory;
 mod network;
 mod people;
@@ -11,3 +12,4 @@ mod typing;
 mod world;
 
 pub use memory::MemoryStore;
+pub use world::World;

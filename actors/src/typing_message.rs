@@ -407,6 +407,7 @@ impl State {
             .directory
             .typing_messages
             .remove(&self.id(), myself.get_id());
+        // `stop` would throw away what is queued, as everywhere.
         let _ = myself.drain();
     }
 

@@ -65,6 +65,12 @@ impl Placement {
     pub fn owner(&self, shard: Shard) -> Option<NodeName> {
         self.owners[usize::from(shard.0)]
     }
+
+    /// How many shards a member owns.
+    pub fn owned_by(&self, name: NodeName) -> usize {
+        let owners = self.owners.iter();
+        owners.filter(|owner| **owner == Some(name)).count()
+    }
 }
 
 /// The member's draw for a shard: the highest wins. `-weight / ln(u)` with `u` uniform in (0, 1)

@@ -8,12 +8,13 @@ use crate::http::error;
 use crate::http::error::Failure;
 use crate::lifecycle::{Lifecycle, Phase};
 use crate::refusal::Refusal;
+use actors::System;
 use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use cql::{ChannelName, Conversation};
+use cql::{ChannelName, Conversation, UserId, Username};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -46,25 +47,43 @@ async fn ready(State(lifecycle): State<Lifecycle>) -> (StatusCode, Json<Value>) 
 #[derive(Debug, Deserialize)]
 struct Whose {
     channel: Option<String>,
+    user: Option<String>,
+    other: Option<String>,
 }
 
-/// With `?channel=name`, also who owns that channel.
+/// With `?channel=name`, also who owns that channel; with `?user=name&other=name`, that private.
 async fn cluster(
     State(lifecycle): State<Lifecycle>,
     Query(whose): Query<Whose>,
 ) -> Result<Json<Value>, Failure> {
-    let channel = whose.channel.map(|name| ChannelName::parse(&name));
-    let channel = channel.transpose().map_err(|_| Refusal::MALFORMED)?;
-    match lifecycle.system() {
-        Some(system) => {
-            let mut status = system.status().await;
-            if let Some(name) = channel {
-                status["owner"] = json!(system.owner(&Conversation::Channel(name)));
-            }
-            Ok(Json(status))
-        }
-        None => Err(Refusal::UNAVAILABLE.into()),
+    let system = lifecycle.system().ok_or(Refusal::UNAVAILABLE)?;
+    let mut status = system.status().await;
+    if let Some(conversation) = whose.conversation(system).await? {
+        status["owner"] = json!(system.owner(&conversation));
     }
+    Ok(Json(status))
+}
+
+impl Whose {
+    async fn conversation(&self, system: &System) -> Result<Option<Conversation>, Failure> {
+        match (&self.channel, &self.user, &self.other) {
+            (None, None, None) => Ok(None),
+            (Some(name), None, None) => {
+                let name = ChannelName::parse(name).map_err(|_| Refusal::MALFORMED)?;
+                Ok(Some(Conversation::Channel(name)))
+            }
+            (None, Some(one), Some(other)) => {
+                let (one, other) = (id_of(system, one).await?, id_of(system, other).await?);
+                Ok(Some(Conversation::private(one, other)))
+            }
+            _ => Err(Refusal::MALFORMED.into()),
+        }
+    }
+}
+
+async fn id_of(system: &System, name: &str) -> Result<UserId, Failure> {
+    let name = Username::parse(name).map_err(|_| Refusal::MALFORMED)?;
+    Ok(system.user_named(&name).await?.ok_or(Refusal::NOT_FOUND)?)
 }
 
 /// Answers when all connections have gone. Goes on also when who asked has not waited.

@@ -30,43 +30,54 @@ fn ask(admin: SocketAddr) -> anyhow::Result<Value> {
     serde_json::from_str(body).with_context(|| format!("{admin} is no admin port of ting"))
 }
 
+const HEAD: [&str; 10] = [
+    "NODE",
+    "STATE",
+    "LEASE",
+    "VIEW",
+    "SHARDS",
+    "ADDRESS",
+    "RELEASE",
+    "ROUND TRIP",
+    "WINDOW",
+    "DROPPED",
+];
+
 fn table(status: &Value) -> String {
     let text = |value: &Value| match value {
         Value::String(text) => text.clone(),
         other => other.to_string(),
     };
     let own = &status["node"];
-    let mut rows = vec![
-        [
-            "NODE",
-            "STATE",
-            "SHARDS",
-            "ADDRESS",
-            "RELEASE",
-            "ROUND TRIP",
-        ]
-        .map(str::to_owned),
-    ];
+    let mut rows = vec![HEAD.map(str::to_owned)];
     for member in status["members"].as_array().into_iter().flatten() {
-        let links = status["links"].as_array().into_iter().flatten();
-        let link = links
-            .filter(|link| link["peer"] == member["name"])
-            .find_map(|link| link["round_trip_us"].as_u64());
-        let round_trip = match link {
-            _ if member["name"] == *own => "(this node)".to_owned(),
-            Some(micros) => format!("{}.{:03} ms", micros / 1_000, micros % 1_000),
-            None => "no link".to_owned(),
+        let mut links = status["links"].as_array().into_iter().flatten();
+        let link = links.find(|link| link["peer"] == member["name"]);
+        let [round_trip, window, dropped] = match link {
+            _ if member["name"] == *own => ["(this node)", "", ""].map(str::to_owned),
+            Some(link) => of_link(link),
+            None => ["no link", "", ""].map(str::to_owned),
         };
+        let lease = match member["lease"].as_bool() {
+            Some(true) => "held",
+            Some(false) => "none",
+            None => "?",
+        };
+        let view = member["version"].as_u64();
         rows.push([
             text(&member["name"]),
             text(&member["state"]),
+            lease.to_owned(),
+            view.map_or("?".to_owned(), |view| view.to_string()),
             text(&member["shards"]),
             text(&member["address"]),
             text(&member["release"]),
             round_trip,
+            window,
+            dropped,
         ]);
     }
-    let mut widths = [0; 6];
+    let mut widths = [0; HEAD.len()];
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.len());
@@ -82,13 +93,32 @@ fn table(status: &Value) -> String {
         shown.push_str(cells.join("  ").trim_end());
         shown.push('\n');
     }
-    let lease = if status["lease"] == true {
-        "holds its lease"
-    } else {
-        "holds no lease and acknowledges nothing"
+    let lease = match (status["lease"] == true, status["lease_left_ms"].as_u64()) {
+        (true, Some(left)) => format!(
+            "holds its lease for {}.{} s",
+            left / 1_000,
+            left % 1_000 / 100
+        ),
+        (true, None) => "holds its lease".to_owned(),
+        (false, _) => "holds no lease and acknowledges nothing".to_owned(),
     };
-    shown.push_str(&format!("view {}; this node {lease}\n", status["version"]));
+    let (version, epochs) = (&status["version"], &status["epochs"]);
+    shown.push_str(&format!(
+        "view {version}; this node {lease} and has begun {epochs} epochs\n"
+    ));
     shown
+}
+
+/// Round trip, the part of the window that is in use, and frames dropped.
+fn of_link(link: &Value) -> [String; 3] {
+    let figure = |name: &str| link[name].as_u64().unwrap_or_default();
+    let micros = figure("round_trip_us");
+    let used = figure("unacknowledged_bytes") * 100 / figure("window_bytes").max(1);
+    [
+        format!("{}.{:03} ms", micros / 1_000, micros % 1_000),
+        format!("{used}%"),
+        figure("frames_dropped").to_string(),
+    ]
 }
 
 #[cfg(test)]
@@ -98,20 +128,32 @@ mod tests {
 
     #[test]
     fn members_stand_under_each_other() {
-        let member = |name: &str, shards: u32| json!({"name": name, "state": "up", "shards": shards, "address": "10.0.0.1:7000", "release": "0.1.0"});
+        let member = |name: &str, shards: u32, version: Option<u64>| {
+            json!({
+                "name": name, "state": "up", "shards": shards, "address": "10.0.0.1:7000",
+                "release": "0.1.0", "lease": version.map(|_| true), "version": version,
+            })
+        };
         let status = json!({
-            "version": 7, "node": "3-4d", "lease": true,
-            "members": [member("3-4d", 500), member("12-4e", 524)],
-            "links": [{"peer": "12-4e", "round_trip_us": 1_042}],
+            "version": 7, "node": "3-4d", "lease": true, "lease_left_ms": 4_270, "epochs": 31,
+            "members": [
+                member("3-4d", 300, Some(7)), member("12-4e", 324, Some(8)),
+                member("5-4f", 400, None),
+            ],
+            "links": [{
+                "peer": "12-4e", "round_trip_us": 1_042, "unacknowledged_bytes": 1_048_576,
+                "window_bytes": 4_194_304, "frames_dropped": 2,
+            }],
         });
         let lines: Vec<String> = table(&status).lines().map(str::to_owned).collect();
         assert_eq!(
             lines,
             [
-                "NODE   STATE  SHARDS  ADDRESS        RELEASE  ROUND TRIP",
-                "3-4d   up     500     10.0.0.1:7000  0.1.0    (this node)",
-                "12-4e  up     524     10.0.0.1:7000  0.1.0    1.042 ms",
-                "view 7; this node holds its lease",
+                "NODE   STATE  LEASE  VIEW  SHARDS  ADDRESS        RELEASE  ROUND TRIP   WINDOW  DROPPED",
+                "3-4d   up     held   7     300     10.0.0.1:7000  0.1.0    (this node)",
+                "12-4e  up     held   8     324     10.0.0.1:7000  0.1.0    1.042 ms     25%     2",
+                "5-4f   up     ?      ?     400     10.0.0.1:7000  0.1.0    no link",
+                "view 7; this node holds its lease for 4.2 s and has begun 31 epochs",
             ]
         );
     }

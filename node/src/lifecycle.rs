@@ -3,7 +3,7 @@
 use actors::{StoreHealth, System};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::OnceCell;
 use tracing::info;
 
@@ -93,11 +93,12 @@ impl Lifecycle {
     pub async fn drain(&self) {
         let drain = async {
             self.0.draining.store(true, Ordering::Relaxed);
+            let began = Instant::now();
             info!("draining");
             if let Some(system) = self.system() {
                 system.drain(self.0.spread).await;
             }
-            info!("drained");
+            info!(took_ms = began.elapsed().as_millis() as u64, "drained");
         };
         self.0.drained.get_or_init(|| drain).await;
     }

@@ -119,7 +119,11 @@ impl Cluster {
 
     /// What a node says of the cluster, and of the owner of a channel.
     pub async fn status(&self, place: usize, channel: &str) -> Option<Value> {
-        let path = format!("/cluster?channel={channel}");
+        self.says(place, &format!("channel={channel}")).await
+    }
+
+    async fn says(&self, place: usize, whose: &str) -> Option<Value> {
+        let path = format!("/cluster?{whose}");
         let ask = self.node(place).admin(Method::GET, &path);
         let answer = ask.try_send().await.ok()?;
         (answer.status == 200).then(|| answer.json())
@@ -157,13 +161,23 @@ impl Cluster {
 
     /// Which node owns a channel.
     pub async fn owner(&self, channel: &str) -> usize {
+        self.owner_of(&format!("channel={channel}")).await
+    }
+
+    /// Which node owns what two people say to each other.
+    pub async fn owner_between(&self, one: &str, other: &str) -> usize {
+        let [one, other] = [one, other].map(names::segment);
+        self.owner_of(&format!("user={one}&other={other}")).await
+    }
+
+    async fn owner_of(&self, whose: &str) -> usize {
         for place in 0..self.processes.len() {
-            if let Some(status) = self.status(place, channel).await
+            if let Some(status) = self.says(place, whose).await
                 && status["owner"] == status["node"]
             {
                 return place;
             }
         }
-        panic!("nobody owns {channel}");
+        panic!("nobody owns {whose}");
     }
 }

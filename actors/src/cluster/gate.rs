@@ -15,6 +15,7 @@ pub const GATES: usize = 4;
 pub struct Gate;
 
 impl Actor for Gate {
+    // Bytes as they are: ractor's own decoding of anything else panics on what it can't read.
     type Msg = Vec<u8>;
     type State = Arc<Node>;
     type Arguments = Arc<Node>;

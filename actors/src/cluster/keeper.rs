@@ -9,7 +9,7 @@ use super::links::Links;
 use super::peer::{self, Figures, Peer, PeerMessage, Wire};
 use crate::locks::write;
 use crate::node::Node;
-use cluster_config::{Answer, Ask, Membership, NodeName, Standing, View};
+use cluster_config::{Answer, Ask, MemberState, Membership, NodeName, Standing, View};
 use cql::{MemberRows, Members, Millis, Swapped};
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort};
 use std::collections::{BTreeSet, HashMap};
@@ -31,6 +31,13 @@ const DIAL_AGAIN: Duration = Duration::from_millis(500);
 
 /// Batches of one member that came before its link was known here; a moment's worth.
 const EARLY_MAX: usize = 1_000;
+
+/// What a member does, as metrics name it.
+const STATES: [(MemberState, &str); 3] = [
+    (MemberState::Joining, "joining"),
+    (MemberState::Up, "up"),
+    (MemberState::Draining, "draining"),
+];
 
 /// What the keeper is told.
 pub enum KeeperMessage {
@@ -199,6 +206,10 @@ impl State {
     /// Acts by the view that was read last.
     fn follow(&mut self) {
         let view = self.membership.view();
+        for (state, label) in STATES {
+            let members = view.members.iter().filter(|member| member.state == state);
+            metrics::gauge!("ting_members", "state" => label).set(members.count() as f64);
+        }
         *write(&self.node.cluster.latest) = view.clone();
         if view.version > self.node.cluster.version() {
             debug!(version = view.version, members = view.members.len(), "view");

@@ -366,3 +366,7 @@ impl Wire for Carrier {
         Some(self.session.get_id())
     }
 }
+
+#[cfg(test)]
+#[path = "links/tests.rs"]
+mod tests;

@@ -34,11 +34,13 @@ impl Node {
             moved.insert(shard);
             if after == Some(me) {
                 // Before anybody is sent here, so that what comes finds it.
-                let last = match before.filter(|before| is_member(*before)) {
-                    Some(last) if missed_views => Last::ThereOnce(last),
-                    Some(last) => Last::There(last),
-                    None => Last::Gone,
+                let (last, last_owner) = match before {
+                    Some(before) if !is_member(before) => (Last::Gone, "gone"),
+                    Some(before) if missed_views => (Last::ThereOnce(before), "there"),
+                    Some(before) => (Last::There(before), "there"),
+                    None => (Last::Gone, "none"),
                 };
+                metrics::counter!("ting_takeovers_total", "last_owner" => last_owner).increment(1);
                 self.cluster.shards.gained(shard, last, now);
             }
             if before == Some(me) {
@@ -48,6 +50,7 @@ impl Node {
         *write(&self.cluster.map) = new.clone();
         self.cluster.views.send_replace(new.view.version);
         metrics::gauge!("ting_view_version").set(new.view.version as f64);
+        metrics::gauge!("ting_shards_owned").set(new.placement.owned_by(me) as f64);
         self.lose(&lost, &new);
         self.tell_relays_of(|shard, _| moved.contains(&shard));
         for member in &old.view.members {

@@ -33,6 +33,9 @@ const LINGER: Duration = Duration::from_secs(1);
 /// their senders say them again.
 const HELD_MAX: usize = 20_000;
 
+/// What the windows of all links hold.
+const UNACKNOWLEDGED: &str = "ting_link_unacknowledged_bytes";
+
 /// How batches get to the other side.
 pub trait Wire: Send + Sync + std::fmt::Debug + 'static {
     /// Sends a batch to one of the other side's gates.
@@ -62,6 +65,8 @@ pub struct Figures {
     pub dropped: AtomicU64,
     /// Whether the other side held its lease when it last said so.
     pub lease: AtomicBool,
+    /// The version of the view by which it said so; 0 before it has.
+    pub version: AtomicU64,
 }
 
 /// What a link is told.
@@ -184,6 +189,8 @@ impl Actor for Peer {
         _: ActorRef<PeerMessage>,
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
+        state.on_the_way = 0;
+        state.count();
         let wire = state.wire.clone();
         tokio::spawn(async move {
             // What was said last is lost if its carrier ends at once.
@@ -258,9 +265,14 @@ impl State {
             }
             self.wire.send(gate, batch);
         }
-        self.figures
-            .unacknowledged
-            .store(self.on_the_way as u64, Ordering::Relaxed);
+        self.count();
+    }
+
+    /// The gauge is the sum over all links: members come and go, and are no labels.
+    fn count(&self) {
+        let now = self.on_the_way as u64;
+        let before = self.figures.unacknowledged.swap(now, Ordering::Relaxed);
+        metrics::gauge!(UNACKNOWLEDGED).increment(now as f64 - before as f64);
     }
 
     fn received(&mut self, received: Received) {
@@ -283,6 +295,7 @@ impl State {
         match &envelope.body {
             Body::Tell(Word::Ping { n, lease }) => {
                 self.figures.lease.store(*lease, Ordering::Relaxed);
+                self.figures.version.store(envelope.view, Ordering::Relaxed);
                 return self.send(Body::Tell(Word::Pong { n: *n }));
             }
             Body::Tell(Word::Pong { n }) => return self.ponged(*n),
@@ -361,3 +374,7 @@ impl Node {
         removed.map(|removed| removed.actor)
     }
 }
+
+#[cfg(test)]
+#[path = "peer/tests.rs"]
+mod tests;

@@ -15,6 +15,8 @@ use ractor::Actor;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tokio::time::{Instant, timeout};
+use tracing::info;
 
 /// Pause between attempts to reach a store that is away at start.
 const STORE_RETRY: Duration = Duration::from_secs(1);
@@ -124,6 +126,7 @@ impl System {
     /// none is left or the time is over. New logins are refused meanwhile.
     pub async fn drain(&self, spread: Duration) {
         self.hand_over().await;
+        let began = Instant::now();
         let connections: Vec<(ConnectionId, Wants)> = {
             let connections = self.node.directory.connections();
             self.node.set_draining();
@@ -132,6 +135,7 @@ impl System {
                 .map(|(id, known)| (*id, known.wants))
                 .collect()
         };
+        let told = connections.len();
         let farewells = connections.into_iter().map(|(connection, wants)| {
             let after = spread.mul_f64(rand::random());
             let sockets = self.node.sockets.clone();
@@ -144,12 +148,14 @@ impl System {
             }
         });
         futures::future::join_all(farewells).await;
-        let _ = tokio::time::timeout(CONFIRM_TIMEOUT * 2, async {
+        let _ = timeout(CONFIRM_TIMEOUT * 2, async {
             while self.node.roster().counts().1 > 0 {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         })
         .await;
+        let left = self.node.roster().counts().1;
+        info!(told, left, took_ms = since(began), "connections ended");
     }
 
     /// Has other members own what this node owns, while it still serves; waits until it has
@@ -162,25 +168,29 @@ impl System {
         else {
             return;
         };
-        let began = tokio::time::Instant::now();
-        let in_view = tokio::time::timeout(HANDED_OVER_WITHIN, reply)
-            .await
-            .is_ok();
-        let _ =
-            tokio::time::timeout(HANDED_OVER_WITHIN, self.node.cluster.shards.released_all()).await;
-        let took = began.elapsed().as_millis() as u64;
-        tracing::info!(in_view, took_ms = took, "handed over");
+        let began = Instant::now();
+        let in_view = timeout(HANDED_OVER_WITHIN, reply).await.is_ok();
+        info!(in_view, took_ms = since(began), "going by the view");
+        let began = Instant::now();
+        let released = self.node.cluster.shards.released_all();
+        let finished = timeout(HANDED_OVER_WITHIN, released).await.is_ok();
+        info!(finished, took_ms = since(began), "handed over");
     }
 
     /// Finishes what is under way, gives back the slot and ends the actors.
     pub async fn stop(&self) {
-        let _ = tokio::time::timeout(crate::node::STORE_TIMEOUT, self.node.written()).await;
+        let began = Instant::now();
+        let written = timeout(crate::node::STORE_TIMEOUT, self.node.written());
+        let finished = written.await.is_ok();
+        info!(finished, took_ms = since(began), "writes ended");
         if let Some(left) = self
             .node
             .cluster
             .ask_keeper(|reply| KeeperMessage::Leave { reply })
         {
-            let _ = tokio::time::timeout(LEFT_WITHIN, left).await;
+            let began = Instant::now();
+            let left = timeout(LEFT_WITHIN, left).await.is_ok();
+            info!(left, took_ms = since(began), "left the view");
         }
         let given_back = self.node.clock.give_back(&*self.node.store);
         if let Err(error) = self.node.ask_store(given_back).await {
@@ -190,6 +200,12 @@ impl System {
             root.stop(None);
         }
     }
+}
+
+/// How long a step of going took, for the log.
+fn since(began: Instant) -> u64 {
+    // 500 million years fit.
+    began.elapsed().as_millis() as u64
 }
 
 /// All that a node asks the store for before it is a member.

@@ -1,8 +1,11 @@
 //! What operators are shown of a node and of its cluster.
 
 use super::System;
+use crate::cluster::{Figures, WINDOW};
 use cluster_config::{MemberState, NodeName, Shard};
 use cql::Conversation;
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 impl System {
@@ -22,13 +25,21 @@ impl System {
         if view.members.is_empty() {
             view = map.view.clone();
         }
+        let figures: HashMap<NodeName, Arc<Figures>> = node.cluster.figures().into_iter().collect();
+        // Of others this node knows what their last ping said.
+        let said_by = |name: NodeName| {
+            if name == node.name() {
+                return Some((node.cluster.lease_holds(), map.view.version));
+            }
+            let figures = figures.get(&name)?;
+            let version = figures.version.load(Ordering::Relaxed);
+            (version > 0).then(|| (figures.lease.load(Ordering::Relaxed), version))
+        };
         let members: Vec<serde_json::Value> = view
             .members
             .iter()
             .map(|member| {
-                let owned = Shard::all()
-                    .filter(|shard| map.placement.owner(*shard) == Some(member.name))
-                    .count();
+                let said = said_by(member.name);
                 let reaches: Vec<String> = member.reaches.iter().map(NodeName::to_string).collect();
                 let going = node.is_draining() && member.name == node.name();
                 let state = if going {
@@ -43,19 +54,20 @@ impl System {
                     "release": member.release,
                     "renewals": member.renewals,
                     "reaches": reaches,
-                    "shards": owned,
+                    "lease": said.map(|(lease, _)| lease),
+                    "version": said.map(|(_, version)| version),
+                    "shards": map.placement.owned_by(member.name),
                 })
             })
             .collect();
-        let links: Vec<serde_json::Value> = node
-            .cluster
-            .figures()
-            .into_iter()
+        let links: Vec<serde_json::Value> = figures
+            .iter()
             .map(|(name, figures)| {
                 serde_json::json!({
                     "peer": name.to_string(),
                     "round_trip_us": figures.round_trip_us.load(Ordering::Relaxed),
                     "unacknowledged_bytes": figures.unacknowledged.load(Ordering::Relaxed),
+                    "window_bytes": WINDOW,
                     "frames_dropped": figures.dropped.load(Ordering::Relaxed),
                 })
             })
@@ -64,8 +76,10 @@ impl System {
             "version": map.view.version,
             "node": node.name().to_string(),
             "lease": node.cluster.lease_holds(),
+            "lease_left_ms": node.cluster.lease_left().map(|left| left.as_millis() as u64),
             "members": members,
             "links": links,
+            "epochs": node.cluster.epochs(),
             "waiting": node.cluster.waiting.count(),
             "conversations": directory.channels.count(),
             "typing_messages": directory.typing_messages.count(),

@@ -4,12 +4,14 @@ use super::cluster::{Cluster, history};
 use super::memory::Mood;
 use super::world::{Person, World, ting};
 use crate::channel::ChannelMessage;
-use crate::edge::{Entry, Target};
+use crate::edge::{Entry, Target, Wants};
 use crate::frame::{Belongs, End, Ghost};
 use crate::{Destination, Patched};
 use cql::{ChannelName, Conversation, MessageId};
+use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 /// A node hands over what it has, and ends.
 fn drains(drained: World) -> JoinHandle<()> {
@@ -155,4 +157,35 @@ async fn an_owner_that_goes_before_it_served_passes_on_what_it_was_told() {
         .await
         .unwrap();
     bob.sees(id, "the last letters").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_back_from_a_node_that_goes_neither_parts_nor_joins() {
+    let mut cluster = Cluster::of(3).await;
+    let ada = cluster.nodes[0].person("ada").await;
+    let gone = cluster.nodes[0].person("gone").await;
+    let bob = cluster.nodes[1].person("bob").await;
+    let drained = cluster.nodes.remove(0);
+    let draining = drains(drained);
+    let told = || ada.killed().is_some() && gone.killed().is_some();
+    cluster.nodes[0].until("they are told to go", told).await;
+    let told = Instant::now();
+    ada.disconnects();
+    gone.disconnects();
+    let ada = cluster.nodes[1].connect(&ada, Wants::default()).await;
+    draining.await.unwrap();
+    // Who does not come back is missed in the end.
+    bob.hears("part", json!("gone")).await;
+    let held = told.elapsed();
+    let right = Duration::from_secs(9)..Duration::from_secs(12);
+    assert!(right.contains(&held), "{held:?}");
+    let of_ada = |(event, name): &(&str, Value)| *event != "login-response" && *name == "ada";
+    let heard = bob.heard();
+    assert!(!heard.iter().any(of_ada), "{heard:?}");
+    assert!(ada.system.online(ada.sign_in.user).await);
+    // By then she is there as everybody else is, and missed at once.
+    ada.disconnects();
+    let left = Instant::now();
+    bob.hears("part", json!("ada")).await;
+    assert!(left.elapsed() < Duration::from_secs(1));
 }

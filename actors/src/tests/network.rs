@@ -39,6 +39,36 @@ impl Network {
         self.cut.lock().unwrap().clear();
     }
 
+    /// Two more links come up at once, and each side hears of the other one first.
+    pub fn links_twice(self: &Arc<Self>, one: &Arc<Node>, other: &Arc<Node>) {
+        let [first, second] = [(); 2].map(|()| self.session_of(one.name(), other.name()));
+        for (near, far, sessions) in [(one, other, [first, second]), (other, one, [second, first])]
+        {
+            for session in sessions {
+                self.link_up(near, far, session);
+            }
+        }
+    }
+
+    fn session_of(&self, one: NodeName, other: NodeName) -> u64 {
+        let session = self.last.fetch_add(1, Ordering::Relaxed);
+        self.links.lock().unwrap().push((one, other, session));
+        session
+    }
+
+    fn link_up(self: &Arc<Self>, near: &Arc<Node>, far: &Arc<Node>, session: u64) {
+        let wire = Arc::new(FakeWire {
+            network: self.clone(),
+            from: near.name(),
+            to: far.clone(),
+            session,
+        });
+        near.cluster.tell_keeper(KeeperMessage::LinkUp {
+            node: far.name(),
+            wire,
+        });
+    }
+
     /// A node is gone at once: its links end, and it renews nothing.
     pub fn kill(&self, name: NodeName) {
         let gone = self.nodes.lock().unwrap().remove(&name);
@@ -102,20 +132,9 @@ impl Links for FakeLinks {
                 .tell_keeper(KeeperMessage::NotReached { node: other });
             return;
         };
-        let session = self.0.last.fetch_add(1, Ordering::Relaxed);
-        self.0.links.lock().unwrap().push((one, other, session));
-        for (near, far) in [(node.clone(), there.clone()), (there, node.clone())] {
-            let wire = Arc::new(FakeWire {
-                network: self.0.clone(),
-                from: near.name(),
-                to: far.clone(),
-                session,
-            });
-            near.cluster.tell_keeper(KeeperMessage::LinkUp {
-                node: far.name(),
-                wire,
-            });
-        }
+        let session = self.0.session_of(one, other);
+        self.0.link_up(node, &there, session);
+        self.0.link_up(&there, node, session);
     }
 }
 

@@ -1,4 +1,4 @@
-//! How often one socket may speak.
+//! How often one socket may speak. Behind it no mailbox has a bound, so the bound is here.
 
 use std::time::{Duration, Instant};
 

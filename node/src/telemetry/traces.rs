@@ -5,6 +5,7 @@
 
 use anyhow::Context;
 use metrics::counter;
+use opentelemetry::KeyValue;
 use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::{SpanExporter, WithExportConfig};
@@ -42,7 +43,16 @@ pub(super) fn provider(collector: &Url) -> anyhow::Result<SdkTracerProvider> {
             exporter,
             away: AtomicBool::new(false),
         })
-        .with_resource(Resource::builder().with_service_name("ting").build())
+        .with_resource(
+            Resource::builder()
+                .with_service_name("ting")
+                // Which process a span is of; its node's name is not known yet.
+                .with_attribute(KeyValue::new(
+                    "service.instance.id",
+                    format!("{:032x}", rand::random::<u128>()),
+                ))
+                .build(),
+        )
         .build())
 }
 

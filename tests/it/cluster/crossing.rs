@@ -13,8 +13,9 @@ async fn a_private_crosses_three_nodes_and_nobody_else_sees_it() {
     let cluster = Cluster::of(3).await;
     let channel = channel(&cluster).await;
     let mut ada = on(&cluster, 0, &channel, "ada", &full(&channel)).await;
-    let bob = on(&cluster, 1, &channel, "bob", &full(&channel)).await;
-    let seed = on(&cluster, 1, &channel, "seed", &Login::seed()).await;
+    let [full_login, seed_login] = [full(&channel), Login::seed()];
+    let bob = whose_private_is_owned_by(&cluster, 2, &ada, 1, "bob", &full_login).await;
+    let seed = whose_private_is_owned_by(&cluster, 2, &ada, 1, "seed", &seed_login).await;
     let eve = on(&cluster, 2, &channel, "eve", &full(&channel)).await;
     for to in [&bob, &seed] {
         ada.turns_to(to);
@@ -34,6 +35,26 @@ async fn a_private_crosses_three_nodes_and_nobody_else_sees_it() {
             eve.never_saw(hidden);
         }
     }
+}
+
+/// Somebody on one node, and what they and `other` say to each other is owned by another one.
+async fn whose_private_is_owned_by(
+    cluster: &Cluster,
+    owner: usize,
+    other: &Person,
+    place: usize,
+    start: &str,
+    login: &Login,
+) -> Person {
+    let node = cluster.node(place);
+    let (name, auth) = loop {
+        let (name, auth) = node.signs_in(start).await;
+        if cluster.owner_between(&other.name, &name).await == owner {
+            break (name, auth);
+        }
+    };
+    let room = Room::of(&node, &other.here().target);
+    Person::with(&room, name, auth, login).await
 }
 
 #[tokio::test]

@@ -1,9 +1,10 @@
 //! Nodes that die or freeze, and what is left of what was said.
 
 use super::{channel, channel_of, full, insists, on, rounds};
-use serde_json::json;
+use serde_json::{Value, json};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use tests::{Cluster, Login, Person, Room, cluster::has_database, size};
+use tests::{Cluster, Ghost, Login, Person, Room, Settings, cluster::has_database};
 
 #[tokio::test]
 async fn the_owner_dies_and_what_was_typed_stays_in_its_place() {
@@ -187,50 +188,111 @@ async fn all_nodes_die_and_nothing_acknowledged_is_lost() {
     assert_eq!(ids, expected, "each once, in its place");
 }
 
+/// What a link has on its way at most before frames are dropped.
+const WINDOW: u64 = 4 << 20;
+
+/// Messages that each of two people types at the same time, over and over.
+const GHOSTS: usize = 40;
+
 #[tokio::test]
 async fn nothing_grows_while_a_peer_is_stopped() {
     if !has_database() {
         return;
     }
-    let cluster = Cluster::of(3).await;
+    let settings = Settings::default()
+        .set("limits.typing_messages_per_conversation", "40")
+        .set("limits.events_per_second", "10000")
+        .set("limits.events_burst", "10000")
+        .set("limits.events_pending", "10000");
+    let cluster = Cluster::with(3, settings).await;
     let channel = channel_of(&cluster, 0).await;
-    let ada = on(&cluster, 1, &channel, "ada", &full(&channel)).await;
-    let bob = on(&cluster, 2, &channel, "bob", &full(&channel)).await;
-    let eve = on(&cluster, 0, &channel, "eve", &full(&channel)).await;
-    let ghost = ada.types("0").await;
-    bob.sees(&ghost, "0").await;
-    let before: Vec<u64> = [0, 1]
-        .map(|place| cluster.process(place).resident_bytes())
-        .into();
+    // They type beside the owner and look at nothing: the machine's time goes into the link.
+    let nowhere = Login::full().channels(&[]);
+    let ada = on(&cluster, 0, &channel, "ada", &nowhere).await;
+    let bob = on(&cluster, 0, &channel, "bob", &nowhere).await;
+    let cyd = on(&cluster, 2, &channel, "cyd", &full(&channel)).await;
+    let [adas, bobs] = [begins_many(&ada).await, begins_many(&bob).await];
+    cyd.sees(&bobs[GHOSTS - 1], "0").await;
+    let stopped = cluster.status(2, "ting").await.unwrap()["node"].clone();
+    let resident = || [0, 1].map(|place| cluster.process(place).resident_bytes());
+    let before = resident();
     cluster.process(2).signal("STOP");
-    let until = Instant::now() + Duration::from_secs(size("TING_TEST_STOPPED", 8) as u64);
-    let long = "x".repeat(1_900);
-    let mut n = 0;
-    while Instant::now() < until {
-        n += 1;
-        // As fast as they are answered, and what is not answered is not waited for.
-        let text = format!("{n} {long}");
-        let body = json!({
-            "type": "channel", "target": channel, "messageid": ghost.id, "text": text,
-            "typing": true, "claim": ghost.claim, "rev": n + 10,
-        });
-        ada.emit("patch-message", body).await;
-        tokio::time::sleep(Duration::from_micros(250)).await;
-    }
-    for (place, before) in [0, 1].into_iter().zip(before) {
-        let after = cluster.process(place).resident_bytes();
+    let began = Instant::now();
+    let over = AtomicBool::new(false);
+    let watching = async {
+        let (mut used, mut dropped, mut most) = (0, 0, before);
+        while let Some(link) = link_with(&cluster, &stopped).await {
+            used = used.max(link["unacknowledged_bytes"].as_u64().unwrap());
+            dropped = dropped.max(link["frames_dropped"].as_u64().unwrap());
+            let now = resident();
+            most = [most[0].max(now[0]), most[1].max(now[1])];
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        over.store(true, Ordering::Relaxed);
+        (used, dropped, most, began.elapsed())
+    };
+    let (first, second, (used, dropped, most, took)) = tokio::join!(
+        types_on_and_on(&ada, &adas, &over),
+        types_on_and_on(&bob, &bobs, &over),
+        tests::within_limit("the stopped one is given up", watching),
+    );
+    let typed = first + second;
+    println!(
+        "{typed} bytes typed in {took:?}; {used} bytes on their way at most, {dropped} frames \
+         dropped; resident {before:?} and at most {most:?}"
+    );
+    assert!(used >= WINDOW && dropped > 0, "the window was never full");
+    assert!(used < 2 * WINDOW, "{used} bytes were on their way");
+    for place in [0, 1] {
         assert!(
-            after < before + (64 << 20),
-            "node {place}: {before} and then {after}"
+            most[place] < before[place] + (64 << 20),
+            "node {place}: {before:?} and then {most:?}"
         );
     }
+    let ghost = &adas[0];
     let body = json!({
         "type": "channel", "target": channel, "messageid": ghost.id, "text": "the end",
-        "typing": false, "claim": ghost.claim, "rev": n + 100,
+        "typing": false, "claim": ghost.claim, "rev": ghost.next_rev(),
     });
     insists(&cluster.nodes(&[0, 1]), &ada.auth, &body).await;
-    eve.sees_sent(&ghost, "the end").await;
+    assert_eq!(bob.finds(ghost).await["text"], "the end");
     cluster.process(2).signal("CONT");
     cluster.agrees(&[0, 1, 2]).await;
-    println!("{n} updates while a peer was stopped");
+}
+
+async fn begins_many(author: &Person) -> Vec<Ghost> {
+    let mut ghosts = Vec::new();
+    for _ in 0..GHOSTS {
+        ghosts.push(author.types("0").await);
+    }
+    ghosts
+}
+
+/// All of them change all the time, and no answer is waited for; how many bytes were typed.
+async fn types_on_and_on(author: &Person, ghosts: &[Ghost], over: &AtomicBool) -> usize {
+    // Six bytes a letter on the link: the most that the limit on letters lets through.
+    let long = "\u{1}".repeat(1_900);
+    let mut typed = 0;
+    while !over.load(Ordering::Relaxed) {
+        for ghost in ghosts {
+            let rev = ghost.next_rev();
+            let text = format!("{rev} {long}");
+            typed += 6 * text.len();
+            let body = json!({
+                "type": ghost.to.kind, "target": ghost.to.target, "messageid": ghost.id,
+                "text": text, "typing": true, "claim": ghost.claim, "rev": rev,
+            });
+            author.emit("patch-message", body).await;
+        }
+        // About once a tick, or as often as the socket takes it.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    typed
+}
+
+/// What the first node says of its link with that one, while there is one.
+async fn link_with(cluster: &Cluster, name: &Value) -> Option<Value> {
+    let status = cluster.status(0, "ting").await.expect("a node that serves");
+    let links = status["links"].as_array().expect("links").iter();
+    links.clone().find(|link| link["peer"] == *name).cloned()
 }
