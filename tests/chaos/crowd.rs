@@ -118,7 +118,11 @@ async fn talk_in_private(
 ) {
     let nodes = story.nodes().to_vec();
     let home = (place + 1) % NODES;
-    let start = if place % 2 == 0 { "full" } else { "seed" };
+    let start = if place.is_multiple_of(2) {
+        "full"
+    } else {
+        "seed"
+    };
     let author = Client::new(&nodes, place, "author").await;
     let reader = Client::new(&nodes, home, start).await;
     let private = Conversation::between(&author.name, &reader.name);
