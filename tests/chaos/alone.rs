@@ -8,6 +8,9 @@ use crate::story::Story;
 use std::time::Duration;
 use tests::{Lab, lab};
 
+/// How long everything is away after a power cut.
+const DARK: Duration = Duration::from_secs(3);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_database_hangs_for_a_quarter_of_a_minute() {
     if !lab::is_there() {
@@ -65,4 +68,40 @@ async fn the_database_is_killed_and_comes_back() {
     println!("all was well again within {:.1?}", end.elapsed());
     let figures = story.ends("database killed").await;
     assert!(figures.typing_gap < Duration::from_secs(5), "{figures}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_nodes_and_the_database_are_killed_at_once() {
+    if !lab::is_there() {
+        return;
+    }
+    let story = Story::begins(Lab::of(3).await).await;
+    tokio::task::block_in_place(|| story.lab.readies_database());
+    let killed = story.fault("the power cut");
+    let lab = &story.lab;
+    let process = |place: usize| lab.cluster().process(place);
+    let gone = tokio::task::block_in_place(|| {
+        std::thread::scope(|scope| {
+            for place in 0..lab.size() {
+                scope.spawn(move || lab.cluster().process(place).kill());
+            }
+            lab.kills_database(1)
+        })
+    });
+    tokio::time::sleep_until(killed + DARK).await;
+    // Nodes are faster, and find no database.
+    tokio::task::block_in_place(|| {
+        (0..lab.size()).for_each(|place| process(place).begin_again());
+        drop(gone);
+    });
+    println!(
+        "the database answers {:.1?} after the cut",
+        killed.elapsed()
+    );
+    let end = story.end_of("the power cut");
+    lab.settles(3).await;
+    println!("all are up {:.1?} after that", end.elapsed());
+    story.all_are_served_since(end).await;
+    println!("everybody is served {:.1?} after that", end.elapsed());
+    story.ends("everything killed").await;
 }

@@ -3,7 +3,7 @@
 use crate::client::Client;
 use crate::dice::Dice;
 use crate::log::Conversation;
-use crate::people::{Way, sends, types};
+use crate::people::{Way, reads_all_the_time, sends, types};
 use crate::plan::NODES;
 use crate::story::Story;
 use serde_json::json;
@@ -21,13 +21,19 @@ const OFTEN: Duration = Duration::from_millis(240);
 /// Senders in each channel of many people.
 const SENDERS: usize = 5;
 
+/// Enough to keep a node busy.
+const READERS: usize = 2;
+
 /// The people of a story.
 #[derive(Debug, Clone, Copy)]
 pub enum Crowd {
     /// On each node somebody with the seed's client and somebody with the full one watch, somebody
-    /// types one message all the time and somebody sends, all in one channel.
+    /// types one message all the time and somebody sends, all in one channel; one more there types
+    /// one after the other, and erases or leaves some. Two others do that in private.
     Few,
-    /// The same, with one more who sends to this node alone, whatever it answers; it owns the
+    /// The same, in a channel that this node owns.
+    At(usize),
+    /// Few, with one more who sends to this node alone, whatever it answers; it owns the
     /// channel.
     Stubborn(usize),
     /// Few, who send to nodes that say they take people.
@@ -35,6 +41,8 @@ pub enum Crowd {
     /// A channel and a private at each node, with people on others who watch, type one message
     /// after the other and send; what they do follows from the seed.
     Many(u64),
+    /// The same, with some who read from the first node as often as it answers.
+    Greedy(u64),
 }
 
 impl Crowd {
@@ -42,16 +50,28 @@ impl Crowd {
     pub async fn gathers(self, story: &mut Story, over: &watch::Receiver<bool>) {
         match self {
             Crowd::Few => few(story, None, Way::Nearest, over).await,
+            Crowd::At(place) => few(story, Some(place), Way::Nearest, over).await,
             Crowd::Balanced => few(story, None, Way::Balanced, over).await,
-            Crowd::Stubborn(place) => few(story, Some(place), Way::Nearest, over).await,
+            Crowd::Stubborn(place) => {
+                few(story, Some(place), Way::Nearest, over).await;
+                stays(story, place, over).await;
+            }
             Crowd::Many(seed) => many(story, seed, over).await,
+            Crowd::Greedy(seed) => {
+                many(story, seed, over).await;
+                for _ in 0..READERS {
+                    let client = Client::new(story.nodes(), 0, "greedy").await;
+                    let target = story.log.open().conversations[0].seen_by(&client.name);
+                    story.goes_on(reads_all_the_time(client, target));
+                }
+            }
         }
     }
 }
 
-async fn few(story: &mut Story, stubborn: Option<usize>, way: Way, over: &watch::Receiver<bool>) {
+async fn few(story: &mut Story, owner: Option<usize>, way: Way, over: &watch::Receiver<bool>) {
     let nodes = story.nodes().to_vec();
-    let (channel, owner) = channel_of(&story.lab, &nodes, stubborn).await;
+    let (channel, owner) = channel_of(&story.lab, &nodes, owner).await;
     story.owner = owner;
     let conversation = (story.log.open()).conversation(Conversation::Channel(channel));
     story.talks(conversation, &Client::new(&nodes, 0, "reader").await);
@@ -73,13 +93,62 @@ async fn few(story: &mut Story, stubborn: Option<usize>, way: Way, over: &watch:
             types(actor, None)
         });
     }
-    if let Some(home) = stubborn {
-        let client = Client::new(&nodes, home, "stays").await;
-        let role = format!("stubborn sender of node {home}");
-        story.acts(role, client, conversation, false, over, |actor| {
-            sends(actor, NOW_AND_THEN, Way::Stubborn, Dice::of(0, 0))
-        });
-    }
+    let mut stream = nodes.len() as u64;
+    let mut dice = || {
+        stream += 1;
+        Dice::of(0, stream)
+    };
+    let home = (owner + 1) % nodes.len();
+    let client = Client::new(&nodes, home, "fickle").await;
+    let role = format!("fickle typist of node {home}");
+    let typing = Some(dice());
+    story.acts(role, client, conversation, true, over, |actor| {
+        types(actor, typing)
+    });
+    talk_in_private(story, owner, (way, NOW_AND_THEN), dice, over).await;
+}
+
+/// Two at this node and the next: one types and sends, so often, the other reads.
+async fn talk_in_private(
+    story: &mut Story,
+    place: usize,
+    (way, every): (Way, Duration),
+    mut dice: impl FnMut() -> Dice,
+    over: &watch::Receiver<bool>,
+) {
+    let nodes = story.nodes().to_vec();
+    let home = (place + 1) % NODES;
+    let start = if place.is_multiple_of(2) {
+        "full"
+    } else {
+        "seed"
+    };
+    let author = Client::new(&nodes, place, "author").await;
+    let reader = Client::new(&nodes, home, start).await;
+    let private = Conversation::between(&author.name, &reader.name);
+    let conversation = story.log.open().conversation(private);
+    story.talks(conversation, &author);
+    let role = format!("{start} reader of private {place} on node {home}");
+    story.watches(role, reader, &[conversation]);
+    let role = format!("author of private {place}, node {place}");
+    let typing = Some(dice());
+    story.acts(role, author.clone(), conversation, true, over, |actor| {
+        types(actor, typing)
+    });
+    let role = format!("the same, who sends to private {place}");
+    let sending = dice();
+    story.acts(role, author, conversation, true, over, |actor| {
+        sends(actor, every, way, sending)
+    });
+}
+
+/// Somebody who sends to one node alone, whatever it answers.
+async fn stays(story: &mut Story, home: usize, over: &watch::Receiver<bool>) {
+    let client = Client::new(story.nodes(), home, "stays").await;
+    let role = format!("stubborn sender of node {home}");
+    story.acts(role, client, 0, false, over, |actor| {
+        sends(actor, NOW_AND_THEN, Way::Stubborn, Dice::of(0, 0))
+    });
 }
 
 async fn many(story: &mut Story, seed: u64, over: &watch::Receiver<bool>) {
@@ -116,25 +185,8 @@ async fn many(story: &mut Story, seed: u64, over: &watch::Receiver<bool>) {
         });
     }
     for place in 0..NODES {
-        let home = (place + 1) % NODES;
-        let start = if place % 2 == 0 { "full" } else { "seed" };
-        let author = Client::new(&nodes, place, "author").await;
-        let reader = Client::new(&nodes, home, start).await;
-        let private = Conversation::between(&author.name, &reader.name);
-        let conversation = story.log.open().conversation(private);
-        story.talks(conversation, &author);
-        let role = format!("{start} reader of private {place} on node {home}");
-        story.watches(role, reader, &[conversation]);
-        let role = format!("author of private {place}, node {place}");
-        let typing = Some(dice());
-        story.acts(role, author.clone(), conversation, true, over, |actor| {
-            types(actor, typing)
-        });
-        let role = format!("the same, who sends to private {place}");
-        let sending = dice();
-        story.acts(role, author, conversation, true, over, |actor| {
-            sends(actor, 2 * OFTEN, Way::Nearest, sending)
-        });
+        let sending = (Way::Nearest, 2 * OFTEN);
+        talk_in_private(story, place, sending, &mut dice, over).await;
     }
 }
 

@@ -1,5 +1,6 @@
 //! Faults: each begins, lasts, and ends.
 
+use crate::log::Kind;
 use std::process::Command;
 use tests::Lab;
 use tests::lab::{Broken, KilledDatabase, PausedDatabase};
@@ -87,6 +88,14 @@ impl Fault {
         }
     }
 
+    /// What it does to those who are connected.
+    pub fn kind(self) -> Kind {
+        match self {
+            Fault::Killed(_) | Fault::Restarted(_) | Fault::NoMemory(_) => Kind::Crash,
+            _ => Kind::Other,
+        }
+    }
+
     /// Whether it is the database that fails.
     pub fn is_of_database(self) -> bool {
         matches!(self, Fault::DatabasePaused | Fault::DatabaseKilled)
@@ -136,6 +145,14 @@ impl Fault {
 }
 
 impl Lasting {
+    /// How often a process had to wait so far.
+    pub fn waits(&self) -> Option<usize> {
+        match self {
+            Lasting::Quota(quota) => Some(quota.throttled()),
+            _ => None,
+        }
+    }
+
     /// It ends: what was stopped goes on or is started; whether it serves is not waited for.
     pub fn ends(self, lab: &Lab) {
         match self {
@@ -149,8 +166,7 @@ impl Lasting {
             Lasting::Limited(place, before) => {
                 descriptors(lab.cluster().process(place).pid(), before);
             }
-            Lasting::Quota(quota) => println!("it had to wait {} times", quota.throttled()),
-            Lasting::Paused(_) | Lasting::Killed(_) => {}
+            Lasting::Quota(_) | Lasting::Paused(_) | Lasting::Killed(_) => {}
         }
     }
 }

@@ -24,10 +24,10 @@ pub struct Figures {
     pub attempts: (usize, usize),
     /// Longest wait of a send for its acknowledgement.
     pub slowest_send: Duration,
-    /// Longest time in which a typist's letters were not acknowledged.
+    /// Longest time between two acknowledged letters of one message.
     pub typing_gap: Duration,
     agreed: Vec<(String, Duration)>,
-    /// Connections that ended.
+    /// Connections that ended, and their people didn't want that.
     pub closed: usize,
     /// Events in all.
     pub events: usize,
@@ -44,13 +44,13 @@ impl Figures {
         };
         let sent = log.sends.iter().filter(|send| send.acknowledged.is_some());
         let private = sent.filter(|send| private(send.conversation)).count();
-        let mut last: HashMap<Who, Duration> = HashMap::new();
+        let mut last: HashMap<(Who, u64), Duration> = HashMap::new();
         let mut gap = Duration::ZERO;
         let (mut refused, mut unanswered, mut closed, mut abandoned) = (0, 0, 0, 0);
         for event in &log.events {
             match (&event.what, event.who) {
-                (What::Types { .. }, Some(who)) => {
-                    if let Some(before) = last.insert(who, event.at) {
+                (What::Types { id, .. }, Some(who)) => {
+                    if let Some(before) = last.insert((who, *id), event.at) {
                         gap = gap.max(event.at - before);
                     }
                 }
@@ -109,7 +109,7 @@ pub fn agreed(log: &Log) -> Vec<(String, Duration)> {
     };
     for event in &log.events {
         match &event.what {
-            What::Begins(name) => edges.push((name.clone(), event.at)),
+            What::Begins(name, _) => edges.push((name.clone(), event.at)),
             What::Ends(name) => edges.push((format!("the end of {name}"), event.at)),
             What::Sent { id, .. } => {
                 let Some(who) = event.who else { continue };

@@ -28,12 +28,14 @@ pub enum What {
     Fails { send: usize, status: u16 },
     /// A letter typed is acknowledged.
     Types { id: u64, conversation: usize },
-    /// What was typed there is over and is not to come back: erased, or left behind.
-    Abandons { id: u64 },
+    /// What was typed there is over and is not to come back.
+    Abandons { id: u64, how: Parting },
     /// A connection is made, and shown who is online.
     Connects { node: usize, people: Vec<Who> },
-    /// A connection is over.
+    /// A connection is over, and its person didn't want that.
     Closes,
+    /// A person ends the own connection.
+    Leaves,
     /// One is told that somebody comes online.
     Joins(Who),
     /// One is told that somebody goes offline.
@@ -54,13 +56,31 @@ pub enum What {
     /// A message is shown as not there any more.
     Gone { id: u64 },
     /// A fault begins.
-    Begins(String),
+    Begins(String, Kind),
     /// It ends.
     Ends(String),
     /// What the protocol doesn't allow for.
     Wrong(String),
     /// What belongs to two people is where others can read it.
     Leaks(String),
+}
+
+/// How what was typed comes to be over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parting {
+    /// Its author erases it, or ends the connection.
+    Clean,
+    /// The author's connection ends by itself, and the author doesn't come back for it.
+    Lost,
+}
+
+/// What a fault does to those who are connected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Nodes end, others serve: whoever was connected there notices at once.
+    Crash,
+    /// Any other: it may take a while to notice, or there may be nobody who serves.
+    Other,
 }
 
 /// Something that happened; `who` did it or was shown it.
@@ -294,11 +314,6 @@ impl Log {
     }
 }
 
-/// Whether a line of a node's log has a text that somebody sent.
-pub fn tells_a_text(line: &str) -> bool {
-    line.contains("sent t-") || line.contains("typed t-")
-}
-
 /// A log that everybody writes.
 #[derive(Debug, Clone, Default)]
 pub struct Shared(Arc<Mutex<Log>>);
@@ -310,8 +325,8 @@ impl Shared {
     }
 
     /// A fault begins now.
-    pub fn begins(&self, fault: &str) -> Instant {
-        self.open().add(None, What::Begins(fault.to_owned()));
+    pub fn begins(&self, fault: &str, kind: Kind) -> Instant {
+        self.open().add(None, What::Begins(fault.to_owned(), kind));
         Instant::now()
     }
 

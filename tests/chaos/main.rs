@@ -19,4 +19,5 @@ mod log;
 mod people;
 mod plan;
 mod quorum;
+mod rounds;
 mod story;

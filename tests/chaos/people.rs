@@ -9,6 +9,7 @@ use crate::dice::Dice;
 use crate::log::{Conversation, Shared, Text, What, Who};
 use loadtest::socket::Event;
 use serde_json::json;
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::time::Duration;
 use tests::{Target, names};
@@ -71,6 +72,10 @@ pub async fn watches(
         connects(&log, who, &online);
         for (conversation, history) in conversations.iter().zip(&online.histories) {
             let mut log = log.open();
+            if !history.is_sorted_by_key(|message| Reverse(message["id"].as_u64())) {
+                let wrong = "a history is not in the order of its places".to_owned();
+                log.add(Some(who), What::Wrong(wrong));
+            }
             for message in history.iter().filter(|message| message["typing"] == false) {
                 let text = log.text(message["text"].as_str().unwrap_or_default());
                 let Some(id) = message["id"].as_u64() else {
@@ -263,5 +268,17 @@ pub async fn sends(me: Actor, every: Duration, way: Way, mut dice: Dice) {
         // Nobody makes up for more than some seconds.
         due = (due + every).max(Instant::now() - 40 * every);
         tokio::time::sleep_until(due.max(Instant::now() + every / 2)).await;
+    }
+}
+
+/// Reads the newest of a channel from one node, as often as it answers.
+pub async fn reads_all_the_time(client: Client, target: Target) {
+    let path = format!("{}?lim=100", target.history_path());
+    loop {
+        let ask = client.nodes[client.home].get(&path).cookie(&client.auth);
+        // It may end or be busy, which others are to be judged by.
+        if !matches!(within(ask.try_send()).await, Some(Ok(_))) {
+            sleep(PAUSE).await;
+        }
     }
 }

@@ -4,10 +4,12 @@ use crate::client::{Client, read};
 use crate::crowd::Crowd;
 use crate::figures::Figures;
 use crate::judge::{History, Violation, settled, told, violations};
-use crate::log::{Log, Shared};
+use crate::log::{Kind, Log, Shared, What};
 use crate::people::{self, Actor};
+use crate::rounds;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-use tests::{Lab, Ting};
+use tests::{Lab, Ting, names};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -35,6 +37,8 @@ pub struct Story {
     /// Who may read each conversation.
     readers: Vec<Client>,
     over: watch::Sender<bool>,
+    /// The longest time that it took until everybody was served.
+    recovery: Mutex<Duration>,
     actors: Vec<JoinHandle<()>>,
     viewers: Vec<JoinHandle<()>>,
 }
@@ -57,6 +61,7 @@ impl Story {
             log: Shared::default(),
             readers: Vec::new(),
             over,
+            recovery: Mutex::default(),
             actors: Vec::new(),
             viewers: Vec::new(),
             nodes,
@@ -93,6 +98,11 @@ impl Story {
         stalls
     }
 
+    /// Something that goes on until the end, and that nobody judges.
+    pub fn goes_on(&mut self, what: impl Future<Output = ()> + Send + 'static) {
+        self.viewers.push(tokio::spawn(what));
+    }
+
     /// Somebody who types or sends; whether all is well without them is said by `waited`.
     pub fn acts<F: Future<Output = ()> + Send + 'static>(
         &mut self,
@@ -120,7 +130,12 @@ impl Story {
 
     /// A fault begins now.
     pub fn fault(&self, name: &str) -> Instant {
-        self.log.begins(name)
+        self.log.begins(name, Kind::Other)
+    }
+
+    /// Nodes end now, while others serve.
+    pub fn crash(&self, name: &str) -> Instant {
+        self.log.begins(name, Kind::Crash)
     }
 
     /// It ends now.
@@ -137,6 +152,8 @@ impl Story {
     /// was shown all that was acknowledged or typed a moment ago.
     pub async fn all_are_served_since(&self, since: Instant) {
         self.all_are_served(self.since(since)).await;
+        let mut recovery = self.recovery.lock().unwrap_or_else(PoisonError::into_inner);
+        *recovery = recovery.max(since.elapsed());
     }
 
     async fn all_are_served(&self, since: Duration) {
@@ -171,9 +188,8 @@ impl Story {
 
     /// The same; what is contradicted, told.
     pub async fn judged(self, name: &str) -> (Figures, Option<String>) {
-        let now = self.log.open().now();
         let began = Instant::now();
-        self.all_are_served(now).await;
+        self.all_are_served_since(began).await;
         println!("{name}: all served {:.1?} after the end", began.elapsed());
         self.over.send_replace(true);
         self.waits("all that was begun is sent", |story| {
@@ -182,6 +198,7 @@ impl Story {
         })
         .await;
         let histories = self.histories().await;
+        self.says_nothing();
         let found = settled(&self.log, &histories).await;
         for task in self.viewers.iter().chain(&self.actors) {
             task.abort();
@@ -191,7 +208,22 @@ impl Story {
             let kept = log.keep(name);
             format!("{}the log is kept: {kept:?}", told(&log, &found))
         });
-        (Figures::of(&log), told)
+        let figures = Figures::of(&log);
+        let recovery = *self.recovery.lock().unwrap_or_else(PoisonError::into_inner);
+        rounds::notes(name, recovery, &figures, &found);
+        (figures, told)
+    }
+
+    /// No text is in a log of a node.
+    fn says_nothing(&self) {
+        for place in 0..self.nodes.len() {
+            let lines = self.lab.cluster().process(place).log();
+            let mut log = self.log.open();
+            for line in lines.iter().filter(|line| names::has_text(line)) {
+                let leak = format!("node {place} wrote into its log: {line}");
+                log.add(Some(0), What::Leaks(leak));
+            }
+        }
     }
 
     /// What every node gives of every conversation.

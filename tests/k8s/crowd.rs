@@ -6,7 +6,7 @@ use crate::dice::Dice;
 use crate::figures::{Figures, closes, connected_again};
 use crate::judge::{History, settled, told};
 use crate::kube::{Installed, LOOKS, PATIENCE, Pod};
-use crate::log::{Conversation, Shared, What, tells_a_text};
+use crate::log::{Conversation, Kind, Shared, What};
 use crate::people::{Actor, Way, sends, types, watches};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -142,7 +142,7 @@ impl Crowd {
 
     /// A fault begins now.
     pub fn begins(&self, what: &str) -> Instant {
-        self.log.begins(what)
+        self.log.begins(what, Kind::Other)
     }
 
     /// It ends now.
@@ -232,7 +232,7 @@ impl Crowd {
             }
             let said = installed.kubectl(&["logs", &pod.name]);
             let mut log = self.log.open();
-            for line in said.lines().filter(|line| tells_a_text(line)) {
+            for line in said.lines().filter(|line| tests::names::has_text(line)) {
                 log.add(Some(0), What::Leaks(line.to_owned()));
             }
         }

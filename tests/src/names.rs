@@ -22,6 +22,11 @@ pub fn text(start: &str) -> String {
     format!("{start} {}", unique("t"))
 }
 
+/// Whether such a text occurs in this.
+pub fn has_text(said: &str) -> bool {
+    said.contains(" t-")
+}
+
 /// A name as a segment of a path.
 pub fn segment(name: &str) -> String {
     name.bytes()

@@ -4,7 +4,6 @@
 use crate::crowd::Crowd;
 use crate::figures::Recoveries;
 use crate::judge::{self, Invariant::*};
-use crate::log::{What, tells_a_text};
 use crate::plan::{Entry, NODES, Pair, Plan};
 use crate::story::Story;
 use std::time::Duration;
@@ -77,7 +76,6 @@ async fn random_pairs() {
             is_right_so_far(&story);
         }
     }
-    says_nothing(&story).await;
     let (figures, found) = story.judged(&format!("soak of seed {seed}")).await;
     println!("{figures}");
     println!("served again, since the last end of each pair with that fault:\n{recoveries}");
@@ -117,7 +115,7 @@ pub async fn comes(story: &Story, pair: &Pair) {
     let one = |entry: Entry| async move {
         sleep(entry.after).await;
         let name = format!("{:?}", entry.fault);
-        story.fault(&name);
+        story.log.begins(&name, entry.fault.kind());
         let lasting = tokio::task::block_in_place(|| entry.fault.begins(&story.lab));
         sleep(entry.lasts).await;
         tokio::task::block_in_place(|| lasting.ends(&story.lab));
@@ -136,15 +134,5 @@ fn is_right_so_far(story: &Story) {
     if !found.is_empty() {
         let kept = log.keep("soak");
         panic!("{}the log is kept: {kept:?}", judge::told(&log, &found));
-    }
-}
-
-/// No text is in a log of a node.
-async fn says_nothing(story: &Story) {
-    let lines = (0..NODES).flat_map(|place| story.lab.cluster().process(place).log());
-    let said: Vec<String> = lines.filter(|line| tells_a_text(line)).collect();
-    let mut log = story.log.open();
-    for line in said {
-        log.add(Some(0), What::Leaks(line));
     }
 }

@@ -98,6 +98,7 @@ async fn all_nodes_are_killed() {
     });
     story.lab.settles(3).await;
     println!("all are up {:.1?} after the start", end.elapsed());
+    story.all_are_served_since(end).await;
     story.ends("all killed").await;
 }
 
@@ -114,7 +115,7 @@ async fn jumps(by: &str) {
             .env("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
         _ => settings,
     });
-    let story = Story::begins(lab.await).await;
+    let story = Story::of(lab.await, Crowd::At(0)).await;
     let jumped = story.fault("the jump");
     story.end_of("the jump");
     std::fs::write(clock.path(), by).unwrap();
@@ -124,7 +125,7 @@ async fn jumps(by: &str) {
         jumped.elapsed()
     );
     // What it owned goes to others, and its time with it.
-    let killed = story.fault("the kill");
+    let killed = story.crash("the kill");
     story.lab.cluster().process(0).kill();
     story.lab.settles(2).await;
     story.all_are_served_since(killed).await;

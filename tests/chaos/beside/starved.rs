@@ -14,7 +14,7 @@ async fn the_owner_gets_a_tenth_of_a_core() {
     if quota::is_there() {
         suffers(
             "a tenth of a core",
-            Crowd::Many(1),
+            Crowd::Greedy(1),
             |(owner, _)| vec![Fault::Slow(owner)],
             LASTS,
         )

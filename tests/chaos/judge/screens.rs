@@ -1,7 +1,8 @@
 //! What viewers were shown, held against what was done.
 
-use super::{AGREES, Acknowledged, Calm, HEALTHY, Invariant, Violation};
-use crate::log::{Event, Log, Text, What, Who};
+use super::bounds::{AGREES, BACK, Calm, SHOWN, over};
+use super::{Acknowledged, Invariant, Violation};
+use crate::log::{Event, Log, Parting, Text, What, Who};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ struct Screen {
     closed: Option<Duration>,
     /// Who is online, as far as this one was told.
     people: BTreeSet<Who>,
+    /// When this one was last told of somebody.
+    told: HashMap<Who, Duration>,
 }
 
 /// All screens, as the log goes on.
@@ -37,12 +40,18 @@ pub struct Screens<'a> {
     screens: Vec<Screen>,
     /// What is typed: since when, and by whom.
     open: HashMap<u64, (Duration, Who)>,
-    /// What is not to come back: since when.
-    abandoned: HashMap<u64, Duration>,
+    /// What is not to come back: since when, and how it came to that.
+    abandoned: HashMap<u64, (Duration, Parting)>,
     /// Those of them that are on a screen still.
     lingering: HashSet<(u64, Who)>,
     unseen: HashSet<(u64, Who)>,
     online: BTreeSet<Who>,
+    /// When each last came or went.
+    changed: Vec<Duration>,
+    disagreed: HashSet<(Who, Who)>,
+    /// Where the first viewer was shown each text, and what each place says.
+    placed: HashMap<Text, u64>,
+    says: HashMap<u64, Text>,
 }
 
 impl<'a> Screens<'a> {
@@ -61,6 +70,10 @@ impl<'a> Screens<'a> {
             lingering: HashSet::new(),
             unseen: HashSet::new(),
             online: BTreeSet::new(),
+            changed: vec![Duration::ZERO; log.people.len()],
+            disagreed: HashSet::new(),
+            placed: HashMap::new(),
+            says: HashMap::new(),
         }
     }
 
@@ -83,8 +96,7 @@ impl<'a> Screens<'a> {
             What::Connects { ref people, .. } => {
                 let screen = &mut self.screens[who];
                 if let Some(closed) = screen.closed.take()
-                    && *at > closed + HEALTHY
-                    && !calm.excuses(*at)
+                    && calm.is_late(BACK, closed, *at)
                 {
                     let away = *at - closed;
                     add(Invariant::Away, None, None, format!("away for {away:?}"));
@@ -92,20 +104,32 @@ impl<'a> Screens<'a> {
                 screen.came.get_or_insert(*at);
                 screen.connected = Some(*at);
                 screen.people = people.iter().copied().collect();
+                screen.told.clear();
                 self.online.insert(who);
+                self.changed[who] = *at;
             }
-            What::Closes => {
+            What::Closes | What::Leaves => {
                 let screen = &mut self.screens[who];
                 screen.connected = None;
-                screen.closed = Some(*at);
+                // Who leaves may be away for as long as one likes.
+                screen.closed = (*what == What::Closes).then_some(*at);
                 screen.live.clear();
                 screen.ghosts.clear();
                 self.lingering.retain(|(_, on)| *on != who);
                 self.online.remove(&who);
+                self.changed[who] = *at;
                 self.open.retain(|_, (_, author)| *author != who);
             }
-            What::Joins(other) => drop(self.screens[who].people.insert(other)),
-            What::Parts(other) => drop(self.screens[who].people.remove(&other)),
+            What::Joins(other) | What::Parts(other) => {
+                let screen = &mut self.screens[who];
+                let changes = match *what {
+                    What::Joins(_) => screen.people.insert(other),
+                    _ => screen.people.remove(&other),
+                };
+                if changes {
+                    screen.told.insert(other, *at);
+                }
+            }
             What::Sent {
                 id,
                 conversation,
@@ -118,6 +142,15 @@ impl<'a> Screens<'a> {
                     add(Invariant::Leaked, Some(id), send, format!("{id} {said:?}"));
                 }
                 self.leaves(id, who, *at, calm, &mut add);
+                let place = *self.placed.entry(text).or_insert(id);
+                let says = *self.says.entry(id).or_insert(text);
+                if (place, says) != (id, text) {
+                    let says = self.log.reads(says);
+                    let said = format!(
+                        "{id} {said:?}, where others see {says:?}, and this one as {place}"
+                    );
+                    add(Invariant::Disordered, Some(id), send, said);
+                }
                 let screen = &mut self.screens[who];
                 match screen.sent.insert(id, text) {
                     None => {
@@ -133,9 +166,11 @@ impl<'a> Screens<'a> {
                             }
                             // Who comes later is not late.
                             Some((since, _))
-                                if *at
-                                    > (*since).max(screen.came.unwrap_or_default()) + HEALTHY
-                                    && !calm.excuses(*at) =>
+                                if calm.is_late(
+                                    SHOWN,
+                                    (*since).max(screen.came.unwrap_or_default()),
+                                    *at,
+                                ) =>
                             {
                                 let late = *at - *since;
                                 let said = format!("{id} {said:?} was shown {late:?} late");
@@ -173,7 +208,7 @@ impl<'a> Screens<'a> {
                     add(Invariant::Leaked, Some(id), None, said);
                 }
                 let screen = &mut self.screens[who];
-                let on_its_way = |since: &Duration| *at <= *since + HEALTHY || calm.excuses(*at);
+                let on_its_way = |since: &Duration| !calm.is_late(SHOWN, *since, *at);
                 if screen.read.get(&id).is_some_and(on_its_way) {
                     return;
                 }
@@ -182,12 +217,12 @@ impl<'a> Screens<'a> {
                     add(Invariant::Resurrected, Some(id), None, said);
                 }
                 // What is told while a connection is made is noted when that is done.
-                let over = self.abandoned.get(&id).filter(|since| *at >= **since);
-                if let Some(since) = over {
+                let ended = self.abandoned.get(&id).filter(|(since, _)| at >= since);
+                if let Some((since, how)) = ended {
                     if screen.gone.contains(&id) {
                         let said = format!("{id} was taken away and is back: {said:?}");
                         add(Invariant::Resurrected, Some(id), None, said);
-                    } else if *at > *since + HEALTHY && !calm.excuses(*at) {
+                    } else if calm.is_late(over(*how), *since, *at) {
                         let late = *at - *since;
                         let said = format!("{id} {said:?} is typed {late:?} after its end");
                         add(Invariant::Outlived, Some(id), None, said);
@@ -214,42 +249,56 @@ impl<'a> Screens<'a> {
                 self.is_seen(id, conversation, *at, calm, found);
             }
             What::Acknowledged { id, .. } => drop(self.open.remove(&id)),
-            What::Abandons { id } => {
+            What::Abandons { id, how } => {
                 self.open.remove(&id);
-                self.abandoned.insert(id, *at);
+                self.abandoned.insert(id, (*at, how));
                 let screens = self.screens.iter().enumerate();
                 let on = screens.filter(|(_, screen)| screen.ghosts.contains(&id));
                 self.lingering.extend(on.map(|(on, _)| (id, on)));
             }
             What::Wrong(ref wrong) => add(Invariant::Wrong, None, None, wrong.clone()),
             What::Leaks(ref leak) => add(Invariant::Leaked, None, None, leak.clone()),
-            What::Asks(_) | What::Fails { .. } | What::Begins(_) | What::Ends(_) => {}
+            What::Asks(_) | What::Fails { .. } | What::Begins(..) | What::Ends(_) => {}
         }
     }
 
-    /// Who is online changes now, or a fault begins or ends: lists that had time are to be right.
-    pub fn agree(&self, at: Duration, found: &mut Vec<Violation>) {
+    /// Lists of who is online that were wrong until now were not so for long. It is asked before
+    /// anything changes them.
+    pub fn agree(&mut self, at: Duration, calm: &Calm, found: &mut Vec<Violation>) {
+        let long = |since: Duration| at > since + AGREES;
+        if !calm.is_long_since(at) {
+            return;
+        }
         for (who, screen) in self.screens.iter().enumerate() {
-            let watches = !self.log.people[who].watches.is_empty();
-            if watches && screen.connected.is_some() && screen.people != self.online {
-                let roles = |set: BTreeSet<&Who>| -> Vec<&str> {
-                    let roles = set.iter().map(|who| self.log.people[**who].role.as_str());
-                    roles.collect()
-                };
-                let missing = roles(self.online.difference(&screen.people).collect());
-                let strange = roles(screen.people.difference(&self.online).collect());
-                found.push(Violation {
-                    invariant: Invariant::Disagreed,
-                    said: format!(
-                        "{}: not told that {missing:?} are online, nor that {strange:?} are not",
-                        self.log.people[who].role
-                    ),
-                    id: None,
-                    send: None,
-                    who: Some(who),
-                    at,
-                });
+            if !screen.connected.is_some_and(long) {
+                continue;
             }
+            for other in screen.people.symmetric_difference(&self.online) {
+                let told = screen.told.get(other).copied().unwrap_or_default();
+                let watches = !self.log.people[who].watches.is_empty();
+                if watches
+                    && long(told.max(self.changed[*other]))
+                    && self.disagreed.insert((who, *other))
+                {
+                    found.push(self.disagrees(who, *other, at));
+                }
+            }
+        }
+    }
+
+    fn disagrees(&self, who: Who, other: Who, at: Duration) -> Violation {
+        let [viewer, other_role] = [who, other].map(|who| &self.log.people[who].role);
+        let is = match self.online.contains(&other) {
+            true => "is online",
+            false => "is not online any more",
+        };
+        Violation {
+            invariant: Invariant::Disagreed,
+            said: format!("{viewer}: was not told that {other_role} {is}"),
+            id: None,
+            send: None,
+            who: Some(who),
+            at,
         }
     }
 
@@ -270,8 +319,10 @@ impl<'a> Screens<'a> {
         if !self.lingering.remove(&(id, who)) {
             return;
         }
-        let since = self.abandoned.get(&id).copied().unwrap_or(at);
-        if at > since + HEALTHY && !calm.excuses(at) {
+        let Some((since, how)) = self.abandoned.get(&id).copied() else {
+            return;
+        };
+        if calm.is_late(over(how), since, at) {
             let late = at - since;
             let said = format!("{id} was shown {late:?} after its end");
             add(Invariant::Outlived, Some(id), None, said);
@@ -287,8 +338,8 @@ impl<'a> Screens<'a> {
         calm: &Calm,
         found: &mut Vec<Violation>,
     ) {
-        let long = |since: Duration| at > since + HEALTHY;
-        if calm.excuses(at) || !self.open.get(&id).is_some_and(|(since, _)| long(*since)) {
+        let long = |since: Duration| calm.is_late(SHOWN, since, at);
+        if !self.open.get(&id).is_some_and(|(since, _)| long(*since)) {
             return;
         }
         for (who, screen) in self.screens.iter().enumerate() {
@@ -312,7 +363,12 @@ impl<'a> Screens<'a> {
 
     /// Nothing more happens.
     pub fn end(&mut self, at: Duration, found: &mut Vec<Violation>) {
-        self.agree(at, found);
+        for (who, screen) in self.screens.iter().enumerate() {
+            if !self.log.people[who].watches.is_empty() && screen.connected.is_some() {
+                let wrong = screen.people.symmetric_difference(&self.online);
+                found.extend(wrong.map(|other| self.disagrees(who, *other, at)));
+            }
+        }
         let mut add = |invariant, id, send, who: Who, said: String| {
             found.push(Violation {
                 invariant,
@@ -346,12 +402,17 @@ impl<'a> Screens<'a> {
         }
     }
 
-    /// Whether lists of who is online had the time they need, before this happens.
-    pub fn had_time(&self, event: &Event, calm: &Calm) -> bool {
-        let changes = matches!(
-            event.what,
-            What::Connects { .. } | What::Closes | What::Begins(_)
-        );
-        changes && calm.active == 0 && event.at > calm.change + AGREES
+    /// Where viewers were shown this as sent, if they were.
+    pub fn place_of(&self, text: Text) -> Option<u64> {
+        self.placed.get(&text).copied()
     }
+}
+
+/// Whether a list of who is online may be another one, or may have to be another one, after this.
+pub fn changes_lists(what: &What) -> bool {
+    use What::*;
+    matches!(
+        what,
+        Connects { .. } | Closes | Leaves | Joins(_) | Parts(_) | Begins(..)
+    )
 }

@@ -6,8 +6,8 @@ mod plants;
 use super::Invariant::*;
 use super::*;
 use crate::figures::{agreed, closes, connected_again};
-use crate::log::Conversation;
-use plants::{PLANTS, again, delay, first, happens, reads, seconds, sent};
+use crate::log::{Conversation, Kind, Parting};
+use plants::{PLANTS, again, crash, delay, first, gone, happens, is_lost, reads, seconds, sent};
 
 const ADA: Who = 0;
 const BOB: Who = 1;
@@ -78,7 +78,14 @@ fn clean(rounds: u64) -> Story {
                 &mut histories,
             );
         } else {
-            log.add_at(end, Some(TOM), What::Abandons { id: typed });
+            log.add_at(
+                end,
+                Some(TOM),
+                What::Abandons {
+                    id: typed,
+                    how: Parting::Clean,
+                },
+            );
             for who in [ADA, BOB] {
                 log.add_at(end, Some(who), What::Gone { id: typed });
             }
@@ -188,6 +195,7 @@ fn every_planted_fault_is_found_and_shown() {
         Unshown,
         Twice,
         Retold,
+        Disordered,
         Unseen,
         Outlived,
         Resurrected,
@@ -262,7 +270,7 @@ fn what_comes_late_is_excused_by_a_fault_alone() {
         (violations(&log, &histories).len(), agreed(&log))
     };
     let (begins, ends) = (
-        What::Begins("a fault".to_owned()),
+        What::Begins("a fault".to_owned(), Kind::Other),
         What::Ends("a fault".to_owned()),
     );
     assert_eq!(with(&[(7, begins.clone())]).0, 1);
@@ -298,6 +306,34 @@ fn who_connects_twice_in_a_step_is_named_and_once_in_each_is_not() {
     loses(&mut log, 33, TOM);
     let told = connected_again(&log, 0..second);
     assert_eq!(told, ["tom had to connect 2 times"]);
+}
+
+#[test]
+fn after_a_crash_ghosts_and_people_have_the_time_that_is_promised() {
+    let (mut log, histories) = clean(12);
+    crash(&mut log, 22);
+    is_lost(&mut log, 22);
+    let at = first(&log, BOB, gone(22));
+    delay(&mut log, at, seconds(8));
+    happens(&mut log, 22, ADA, What::Closes);
+    let people = ONLINE.to_vec();
+    happens(&mut log, 27, ADA, What::Connects { node: 1, people });
+    let found = violations(&log, &histories);
+    assert!(found.is_empty(), "{}", told(&log, &found));
+}
+
+#[test]
+fn who_leaves_may_be_away_for_long() {
+    let (mut log, histories) = clean(12);
+    let people = ONLINE.to_vec();
+    happens(&mut log, 30, ADA, What::Leaves);
+    happens(&mut log, 60, ADA, What::Connects { node: 1, people });
+    for who in [BOB, DEE] {
+        happens(&mut log, 31, who, What::Parts(ADA));
+        happens(&mut log, 61, who, What::Joins(ADA));
+    }
+    let found = violations(&log, &histories);
+    assert!(found.is_empty(), "{}", told(&log, &found));
 }
 
 #[test]

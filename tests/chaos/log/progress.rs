@@ -45,7 +45,7 @@ impl Log {
                 open.entry(id).or_insert((conversation, at));
                 return;
             }
-            What::Abandons { id } => {
+            What::Abandons { id, .. } => {
                 open.remove(&id);
                 return;
             }
@@ -57,7 +57,7 @@ impl Log {
                 ghosts.entry(who).or_default().remove(&id);
                 return;
             }
-            What::Closes => {
+            What::Closes | What::Leaves => {
                 ghosts.remove(&who);
                 return;
             }

@@ -14,6 +14,7 @@
  * wrong: NO_RAISE    members keep their own now whatever the rows say
  * wrong: NO_LOOK     a renewal alone is a lease
  * wrong: NO_RECHECK  the age is looked at when the write begins, and not after
+ * wrong: AGE_ANEW    who takes up a claim counts the age from then
  */
 
 #define TICKS 9            /* the longest run */
@@ -37,6 +38,14 @@ byte writer;               /* its now */
 byte renewed, looked;      /* ticks for which they are good */
 byte place = NONE;         /* of the one ghost */
 byte writing = NONE;       /* ticks the write has left */
+bool lost, claimed;        /* with its author's connection, and taken up again */
+
+#ifdef AGE_ANEW
+byte since;                /* of its age */
+#define BEGAN since
+#else
+#define BEGAN place
+#endif
 
 #ifdef OWN_NOW
 #define LOW teller
@@ -57,7 +66,7 @@ byte writing = NONE;       /* ticks the write has left */
 #ifdef NO_RECHECK
 #define YOUNG true
 #else
-#define YOUNG (writer <= place + EXPIRY + MARGIN)
+#define YOUNG (writer <= BEGAN + EXPIRY + MARGIN)
 #endif
 
 active proctype Teller() {
@@ -94,9 +103,23 @@ active proctype Writer() {
       if
       :: place = writer
       :: place = teller
-      fi
+      fi;
+#ifdef AGE_ANEW
+      since = place
+#endif
     }
-  :: d_step { place != NONE && writing == NONE && writer <= place + EXPIRY -> writing = WRITE }
+  :: d_step { place != NONE && !lost && writing == NONE -> lost = true }
+  :: d_step {
+      lost && !claimed ->
+      claimed = true;
+#ifdef AGE_ANEW
+      since = writer
+#endif
+    }
+  :: d_step {
+      place != NONE && lost == claimed && writing == NONE && writer <= BEGAN + EXPIRY ->
+      writing = WRITE
+    }
   :: d_step {
       writing != NONE ->
       assert(!HOLDS || !YOUNG || place + EXPIRY + MARGIN >= LOW);

@@ -3,10 +3,12 @@
 use super::{Actor, connects};
 use crate::client::{Client, Reading, within};
 use crate::dice::Dice;
-use crate::log::What;
+use crate::log::{Parting, What};
 use futures::FutureExt;
 use loadtest::socket::Sender;
 use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tests::{Target, TargetKind, names};
 use tokio::time::sleep;
@@ -49,19 +51,24 @@ pub async fn types(me: Actor, mut dice: Option<Dice>) {
         }
     }
     if socket.take().is_some() {
+        me.add(What::Leaves);
+    }
+}
+
+/// Whether there was a connection, and it has ended by itself.
+fn has_ended(me: &Actor, socket: &mut Option<Sender>) -> bool {
+    let ended = socket.take_if(|sender| sender.closed().now_or_never().is_some());
+    if ended.is_some() {
         me.add(What::Closes);
     }
+    ended.is_some()
 }
 
 /// The connection, made anew if it has ended.
 async fn online(me: &Actor, reads: &[Reading], socket: &mut Option<Sender>) -> Sender {
-    if let Some(sender) = socket
-        && sender.closed().now_or_never().is_none()
-    {
+    has_ended(me, socket);
+    if let Some(sender) = socket {
         return sender.clone();
-    }
-    if socket.take().is_some() {
-        me.add(What::Closes);
     }
     let online = me.client.connects(reads).await;
     connects(&me.log, me.who, &online);
@@ -78,9 +85,11 @@ async fn types_one(
 ) {
     let (kind, target) = (me.target.kind.as_str(), &me.target.target);
     let key = names::unique("key");
+    // As all texts of people, to be found where it is not to be.
+    let words = names::text("typed");
     let begun = loop {
         let sender = online(me, reads, socket).await;
-        let begin = json!({ "type": kind, "target": target, "text": "typed", "key": key });
+        let begin = json!({ "type": kind, "target": target, "text": words, "key": key });
         let asking = sender.emit_with_ack("post-message", begin, tests::LIMIT);
         match within(asking).await {
             Some(Ok(answer)) if answer["messageid"].is_u64() => break answer,
@@ -104,8 +113,14 @@ async fn types_one(
             _ if steps.is_none() => &Ending::Sends,
             ref ending => ending,
         };
+        // Who leaves things behind doesn't come back for them.
+        if !over && matches!(ending, Ending::Leaves) && has_ended(me, socket) {
+            let how = Parting::Lost;
+            me.add(What::Abandons { id, how });
+            return;
+        }
         let text = match (over, ending) {
-            (false, _) => format!("typed {rev}"),
+            (false, _) => format!("{words} {rev}"),
             (true, Ending::Sends) => {
                 let send = *send.get_or_insert_with(|| {
                     let text = names::text("typed");
@@ -119,9 +134,10 @@ async fn types_one(
             (true, Ending::Leaves) => {
                 if let Some(socket) = socket.take() {
                     within(socket.close()).await;
-                    me.add(What::Closes);
+                    me.add(What::Leaves);
                 }
-                me.add(What::Abandons { id });
+                let how = Parting::Clean;
+                me.add(What::Abandons { id, how });
                 return;
             }
         };
@@ -144,7 +160,8 @@ async fn types_one(
             }
             // Erased: by this one, or by one before it whose answer was lost.
             (Some(204 | 404), None) if over => {
-                me.add(What::Abandons { id });
+                let how = Parting::Clean;
+                me.add(What::Abandons { id, how });
                 return;
             }
             (Some(503) | None, Some(send)) => {
@@ -166,8 +183,8 @@ async fn pauses(sender: &Sender) {
     }
 }
 
-/// Types a thousand times a second, and waits for no answer.
-pub async fn floods(client: Client, target: Target) {
+/// Types a thousand times a second, and waits for no answer; how often is counted.
+pub async fn floods(client: Client, target: Target, asked: Arc<AtomicUsize>) {
     let reading = Reading {
         target: target.clone(),
         low: None,
@@ -191,6 +208,7 @@ pub async fn floods(client: Client, target: Target) {
             if sender.emit("patch-message", change).await.is_err() {
                 break;
             }
+            asked.fetch_add(1, Ordering::Relaxed);
         }
     }
 }

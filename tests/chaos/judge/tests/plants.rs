@@ -12,7 +12,7 @@ pub fn sent(id: u64) -> impl Fn(&What) -> bool {
     move |what| matches!(what, What::Sent { id: of, .. } if *of == id)
 }
 
-fn gone(id: u64) -> impl Fn(&What) -> bool {
+pub fn gone(id: u64) -> impl Fn(&What) -> bool {
     move |what| matches!(what, What::Gone { id: of } if *of == id)
 }
 
@@ -55,6 +55,44 @@ pub fn reads(log: &mut Log, id: u64) {
     if let What::Sent { live, .. } = &mut log.events[at].what {
         *live = false;
     }
+}
+
+/// A node is killed.
+pub fn crash(log: &mut Log, at: u64) {
+    happens(
+        log,
+        at,
+        TOM,
+        What::Begins("a crash".to_owned(), Kind::Crash),
+    );
+}
+
+/// It is over because its author's connection is, and not by the author's will.
+pub fn is_lost(log: &mut Log, id: u64) {
+    let at = first(
+        log,
+        TOM,
+        |what| matches!(what, What::Abandons { id: of, .. } if *of == id),
+    );
+    let how = Parting::Lost;
+    log.events[at].what = What::Abandons { id, how };
+}
+
+/// Nobody knows whether it was sent; Ada and Bob are shown it at these places.
+fn shown_unacknowledged(log: &mut Log, places: [u64; 2]) -> Text {
+    let send = log.asks(CYD, "unknown", CHANNEL, None);
+    let text = log.sends[send].text;
+    for (who, id) in [ADA, BOB].into_iter().zip(places) {
+        let (conversation, live) = (CHANNEL, true);
+        let sent = What::Sent {
+            id,
+            conversation,
+            text,
+            live,
+        };
+        happens(log, 30, who, sent);
+    }
+    text
 }
 
 /// A fault that is planted, by the invariant that is to notice it.
@@ -117,9 +155,14 @@ pub const PLANTS: &[Plant] = &[
         let at = first(log, DEE, sent(21));
         log.events.remove(at);
     }),
-    (Unshown, "six seconds late", |(log, _)| {
+    (Unshown, "four seconds late", |(log, _)| {
         let at = first(log, ADA, sent(20));
-        delay(log, at, seconds(6));
+        delay(log, at, seconds(4));
+    }),
+    (Unshown, "21 seconds after a crash", |(log, _)| {
+        crash(log, 15);
+        let at = first(log, ADA, sent(20));
+        delay(log, at, seconds(21));
     }),
     (Twice, "at once", |(log, _)| {
         let at = first(log, ADA, sent(20));
@@ -146,6 +189,27 @@ pub const PLANTS: &[Plant] = &[
     (Retold, "and taken away", |(log, _)| {
         happens(log, 30, ADA, What::Gone { id: 20 });
     }),
+    (Retold, "and is in no history", |(log, _)| {
+        shown_unacknowledged(log, [998, 998]);
+    }),
+    (Disordered, "unacknowledged, at two places", |(log, _)| {
+        shown_unacknowledged(log, [998, 999]);
+    }),
+    (
+        Disordered,
+        "elsewhere in the history",
+        |(log, histories)| {
+            let text = shown_unacknowledged(log, [998, 998]);
+            histories[1].messages.insert(0, (999, text));
+        },
+    ),
+    (Disordered, "two at one place", |(log, _)| {
+        let other = log.text("sent 30");
+        let at = first(log, BOB, sent(20));
+        if let What::Sent { text, .. } = &mut log.events[at].what {
+            *text = other;
+        }
+    }),
     (Unseen, "never on one screen", |(log, _)| {
         let is = |event: &Event| {
             event.who == Some(BOB) && matches!(event.what, What::Ghost { id: 12, .. })
@@ -163,10 +227,34 @@ pub const PLANTS: &[Plant] = &[
         let at = first(log, ADA, gone(22));
         log.events.remove(at);
     }),
-    (Outlived, "for nine seconds", |(log, _)| {
+    (Outlived, "for four seconds", |(log, _)| {
         let at = first(log, BOB, gone(22));
-        delay(log, at, seconds(9));
+        delay(log, at, seconds(4));
     }),
+    (Outlived, "for eleven seconds after a crash", |(log, _)| {
+        crash(log, 22);
+        let at = first(log, BOB, gone(22));
+        delay(log, at, seconds(11));
+    }),
+    (
+        Outlived,
+        "its author's node, for eleven seconds",
+        |(log, _)| {
+            crash(log, 22);
+            is_lost(log, 22);
+            let at = first(log, BOB, gone(22));
+            delay(log, at, seconds(11));
+        },
+    ),
+    (
+        Outlived,
+        "another fault, for eighteen seconds",
+        |(log, _)| {
+            happens(log, 23, TOM, What::Begins("cut".to_owned(), Kind::Other));
+            let at = first(log, BOB, gone(22));
+            delay(log, at, seconds(18));
+        },
+    ),
     (Outlived, "on a new connection", |(log, _)| {
         let text = log.text("typed");
         let people = ONLINE.to_vec();
@@ -236,6 +324,21 @@ pub const PLANTS: &[Plant] = &[
             },
         );
         happens(log, 51, BOB, What::Joins(TOM));
+    }),
+    (Disagreed, "while others come and go", |(log, _)| {
+        happens(log, 30, BOB, What::Parts(TOM));
+        for step in 0..8 {
+            let people = ONLINE.to_vec();
+            happens(log, 31 + 3 * step, DEE, What::Closes);
+            happens(log, 32 + 3 * step, DEE, What::Connects { node: 0, people });
+        }
+        happens(log, 56, BOB, What::Joins(TOM));
+    }),
+    (Away, "for eight seconds after a crash", |(log, _)| {
+        crash(log, 40);
+        happens(log, 40, ADA, What::Closes);
+        let people = ONLINE.to_vec();
+        happens(log, 48, ADA, What::Connects { node: 1, people });
     }),
     (Away, "for eight seconds", |(log, _)| {
         happens(log, 40, ADA, What::Closes);
