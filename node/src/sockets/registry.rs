@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLo
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 /// A part of a room: as many as may be copied when one of them goes.
-const PART: usize = 1_000;
+pub(super) const PART: usize = 1_000;
 
 /// Sockets of one room that are written to by whoever emits. Beyond, one thread could not write
 /// to all within a tick, and the library's tasks share the work.

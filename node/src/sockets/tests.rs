@@ -16,6 +16,7 @@ mod events;
 mod fake;
 mod hazards;
 mod past;
+mod rooms;
 mod whole;
 
 struct Node {

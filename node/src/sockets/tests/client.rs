@@ -72,8 +72,11 @@ impl Client {
     pub async fn connected(&mut self) {
         loop {
             let message = within(self.socket.next()).await.unwrap().unwrap();
-            if matches!(&message, Message::Text(packet) if packet.starts_with("40")) {
-                return;
+            match message {
+                Message::Text(packet) if packet.starts_with("40") => return,
+                // The first is as early as that.
+                Message::Text(packet) if packet == "2" => self.tries("3").await,
+                _ => {}
             }
         }
     }
