@@ -129,6 +129,13 @@ ROWS = [
             ("frames dropped", rate("ting_link_frames_dropped_total")),
             ("envelopes refused", rate("ting_envelopes_refused_total")),
             ("restarted: {{actor}}", rate("ting_actor_restarts_total", over=["actor"]))]),
+        ("Lease left", "s", [("{{pod}}", each_pod("ting_lease_left_seconds"))]),
+        ("Members", "short", [("{{state}}", f"max {by('state')} ({of('ting_members')})")]),
+        ("Shards owned", "short", [("{{pod}}", each_pod("ting_shards_owned"))]),
+        ("Taken up, a second", "short", [
+            ("conversations", rate("ting_epochs_total")),
+            ("shards, last owner {{last_owner}}", rate("ting_takeovers_total", over=["last_owner"]))]),
+        ("Said to other nodes, not taken in yet", "bytes", [("{{pod}}", each_pod("ting_link_unacknowledged_bytes"))]),
     ]),
     ("Sockets", [
         ("Frames, and packets of them, a second", "short", [
