@@ -6,35 +6,32 @@ use super::{State, StoreAnswer};
 use crate::requests::{Patched, Posted, TypingError, Unanswered};
 use crate::timeline::Known;
 use crate::typing_message::{By, PatchReply, Stroke};
-use cql::{KeyClaim, MessageId, Millis, StoreError};
+use cql::{KeyClaim, MessageId, Millis, StoreError, UserId};
 
 impl State {
     /// It begins anew. For a day the old id stands for the new one, which is a durable key before
     /// it is answered.
     pub(super) fn anew(
         &mut self,
+        author: UserId,
         old: MessageId,
         stroke: Stroke,
         since: Millis,
         reply: PatchReply,
     ) {
-        let By::Person(typist) = &stroke.by else {
-            let _ = reply.send(Err(TypingError::NotFound));
-            return;
-        };
         let Ok(fresh) = self.node.clock.next_id(self.timeline.last()) else {
             let _ = reply.send(Err(Unanswered.into()));
             return;
         };
         self.timeline.saw(fresh);
-        let (node, user) = (self.node.clone(), typist.user);
+        let node = self.node.clone();
         let claim = KeyClaim {
             id: fresh,
             conversation: self.conversation.clone(),
         };
         let key = anew_key(old);
         self.ask(
-            async move { bind_key(&node, user, &key, claim).await },
+            async move { bind_key(&node, author, &key, claim).await },
             move |bound| StoreAnswer::Bound {
                 fresh,
                 bound,
@@ -48,19 +45,16 @@ impl State {
     /// Who knows the first protocol alone has no claim: that it was begun anew is known by the key.
     pub(super) fn look_for_anew(
         &mut self,
+        author: UserId,
         old: MessageId,
         stroke: Stroke,
         since: Millis,
         reply: PatchReply,
     ) {
-        let By::Person(typist) = &stroke.by else {
-            let _ = reply.send(Err(TypingError::NotFound));
-            return;
-        };
-        let (store, user) = (self.node.store.clone(), typist.user);
+        let store = self.node.store.clone();
         let (key, now) = (anew_key(old), self.node.clock.now());
         self.ask(
-            async move { store.key(user, &key, now).await },
+            async move { store.key(author, &key, now).await },
             move |begun| StoreAnswer::BegunAnew {
                 old,
                 begun,

@@ -65,25 +65,28 @@ impl State {
             let _ = reply.send(Err(TypingError::Forbidden));
             return;
         }
-        match end {
+        let own = author.filter(|author| typist == Some(*author));
+        match (end, own) {
             // Requests overtake each other: an older state than what was sent changes nothing.
-            End::Sent if author == typist && stroke.rev.is_some_and(|rev| rev < author_rev) => {
+            (End::Sent, _)
+                if author == typist && stroke.rev.is_some_and(|rev| rev < author_rev) =>
+            {
                 let _ = reply.send(Ok(Patched::Done));
             }
-            End::Erased | End::Deleted if stroke.text.is_none() && end == End::Erased => {
+            (End::Erased, _) if stroke.text.is_none() => {
                 let _ = reply.send(Ok(Patched::Done));
             }
-            End::Erased | End::Deleted => {
+            (End::Erased | End::Deleted, _) => {
                 let _ = reply.send(Err(TypingError::NotFound));
             }
-            End::Expired if clean && author.is_some() && typist.is_some() => {
-                self.anew(id, stroke, since, reply);
+            (End::Expired, Some(author)) if clean => {
+                self.anew(author, id, stroke, since, reply);
             }
-            End::Absent if clean && author.is_some() && typist.is_some() => {
+            (End::Absent, Some(_)) if clean => {
                 // This life of the owner knows whose it is and that no row can stand there.
                 self.revive(id, id.time(), stroke, since, reply).await;
             }
-            End::Sent | End::Expired | End::Absent => {
+            (End::Sent | End::Expired | End::Absent, _) => {
                 self.look(
                     id,
                     Looking {
@@ -238,11 +241,11 @@ impl State {
         };
         let unknown = claimed.is_none() && !known && !typist.began;
         if unknown && id.time() + TYPED_AT_MOST <= self.node.clock.now() {
-            self.look_for_anew(id, stroke, since, reply);
+            self.look_for_anew(typist.user, id, stroke, since, reply);
         } else if unknown {
             self.nowhere_here(id, typist.user, reply);
         } else if id.time() + TYPED_AT_MOST <= self.node.clock.now() {
-            self.anew(id, stroke, since, reply);
+            self.anew(typist.user, id, stroke, since, reply);
         } else if claimed.is_some() || known {
             self.revive(id, claimed.unwrap_or(id.time()), stroke, since, reply)
                 .await;

@@ -148,6 +148,8 @@ async fn claim(app: &App, username: Username) -> Result<Entered, Failure> {
 
 const RESERVED: Refusal = Refusal::new(403, "username_reserved");
 
+const WRONG_PASSWORD: Refusal = Refusal::new(403, "wrong_password");
+
 /// With a password only a name that has it is given. Each answer takes as long as the others.
 async fn prove(app: &App, username: Username, password: String) -> Result<Entered, Failure> {
     let now = app.system.now();
@@ -158,7 +160,7 @@ async fn prove(app: &App, username: Username, password: String) -> Result<Entere
     match user {
         None => Err(Refusal::NOT_FOUND.into()),
         Some(user) if user.password_hash.is_none() => Err(RESERVED.into()),
-        Some(_) if !right => Err(Refusal::new(403, "wrong_password").into()),
+        Some(_) if !right => Err(WRONG_PASSWORD.into()),
         Some(user) => {
             app.store.touch_user(user.id, now).await?;
             let entered = begin(app, user.id, user.username).await?;
@@ -170,18 +172,13 @@ async fn prove(app: &App, username: Username, password: String) -> Result<Entere
 /// A password that was changed while it was looked at ends this sign-in as it ends the others:
 /// either whoever changed it has found it among them, or the change is seen here.
 async fn still_right(app: &App, entered: Entered, was: Option<&str>) -> Result<Entered, Failure> {
-    let user = app.store.user(entered.sign_in.user).await;
-    match user {
-        Ok(Some(user)) if user.password_hash.as_deref() == was => Ok(entered),
-        Ok(_) => {
-            give_back(app, entered.sign_in.into());
-            Err(Refusal::new(403, "wrong_password").into())
-        }
-        Err(error) => {
-            give_back(app, entered.sign_in.into());
-            Err(error.into())
-        }
-    }
+    let refused = match app.store.user(entered.sign_in.user).await {
+        Ok(Some(user)) if user.password_hash.as_deref() == was => return Ok(entered),
+        Ok(_) => WRONG_PASSWORD.into(),
+        Err(error) => error.into(),
+    };
+    give_back(app, entered.sign_in.into());
+    Err(refused)
 }
 
 async fn begin(app: &App, user: UserId, username: Username) -> Result<Entered, Failure> {
