@@ -3,6 +3,7 @@
 mod crowded;
 mod cuts;
 mod database;
+mod distance;
 mod halts;
 mod restarts;
 mod starved;

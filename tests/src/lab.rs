@@ -7,6 +7,7 @@
 
 mod network;
 
+use crate::wire::{Flow, Wire};
 use crate::{Cluster, Process, Settings, Ting, cluster, names, within_limit};
 pub use network::Broken;
 use network::Network;
@@ -55,8 +56,31 @@ impl Lab {
 
     /// So many nodes, each with a change of its settings.
     pub async fn with(nodes: usize, change: impl Fn(usize, Settings) -> Settings + Sync) -> Lab {
+        Lab::on(Lab::network(nodes), change).await
+    }
+
+    /// So many nodes, and the wire by which the others reach each of them.
+    pub async fn wired(nodes: usize) -> (Lab, Vec<Wire>) {
+        let network = Lab::network(nodes);
+        let here = std::env::var("TING_TEST_NET").expect("TING_TEST_NET is needed");
+        let mut wires = Vec::new();
+        for place in 0..nodes {
+            let there = format!("{}:{CLUSTER_PORT}", network.address(place));
+            wires.push(Wire::at(&format!("{here}.0.1"), &there, Flow::Open).await);
+        }
+        let by_wire = |place: usize, settings: Settings| {
+            settings.text("cluster.advertise", &wires[place].address())
+        };
+        (Lab::on(network, by_wire).await, wires)
+    }
+
+    fn network(nodes: usize) -> Network {
+        Network::of(nodes).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    async fn on(network: Network, change: impl Fn(usize, Settings) -> Settings + Sync) -> Lab {
         let _starting = STARTING.lock().await;
-        let network = Network::of(nodes).unwrap_or_else(|error| panic!("{error}"));
+        let nodes = network.size();
         let keyspace = names::unique("lab").replace('-', "_");
         let database = crate::settings::database();
         let start = |place: usize| {

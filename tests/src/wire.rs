@@ -1,9 +1,12 @@
-//! The wire to a database, which a test freezes or cuts.
+//! A wire, most often to a database, which a test freezes or cuts.
 //!
 //! Bytes are carried both ways and nothing is looked at. Frozen, it is as if the database's
 //! process were stopped: connections are taken and stay, what is written waits, and comes through
-//! later. Cut, there is nobody at all. It may grow long: then everything takes its time.
+//! later. Cut, there is nobody at all. It may grow long: then everything takes its time, and not
+//! always the same. Nodes may have such wires between them too.
 
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -25,12 +28,19 @@ pub enum Flow {
     Cut,
 }
 
+/// How long something is under way: so long, more or less.
+#[derive(Debug, Clone, Copy, Default)]
+struct Delay {
+    takes: Duration,
+    wavers: Duration,
+}
+
 /// A wire. It ends with the test's runtime.
 #[derive(Debug)]
 pub struct Wire {
     address: SocketAddr,
     flow: watch::Sender<Flow>,
-    delay: watch::Sender<Duration>,
+    delay: watch::Sender<Delay>,
     dialled: watch::Receiver<usize>,
 }
 
@@ -39,13 +49,18 @@ impl Wire {
     /// database that tells its address.
     pub async fn to(server: &str, flow: Flow) -> Wire {
         let (host, _) = server.rsplit_once(':').expect("host:port");
+        Wire::at(host, server, flow).await
+    }
+
+    /// The same, which begins at this host.
+    pub async fn at(host: &str, server: &str, flow: Flow) -> Wire {
         let listener = TcpListener::bind((host, 0)).await;
         let listener = listener.unwrap_or_else(|error| panic!("a wire at {host}: {error}"));
         let address = listener
             .local_addr()
             .expect("a bound socket has an address");
         let (flow, changes) = watch::channel(flow);
-        let (delay, long) = watch::channel(Duration::ZERO);
+        let (delay, long) = watch::channel(Delay::default());
         let (count, dialled) = watch::channel(0);
         let server = server.to_owned();
         tokio::spawn(async move {
@@ -80,7 +95,17 @@ impl Wire {
 
     /// From now on everything is so long under way, there and back each.
     pub fn takes(&self, delay: Duration) {
-        self.delay.send_replace(delay);
+        self.wavers(delay, Duration::ZERO);
+    }
+
+    /// The same, by so much more or less.
+    pub fn wavers(&self, takes: Duration, wavers: Duration) {
+        self.delay.send_replace(Delay { takes, wavers });
+    }
+
+    /// How often it was dialled so far.
+    pub fn dials(&self) -> usize {
+        *self.dialled.borrow()
     }
 
     /// Waits until it was dialled so often, from its beginning on.
@@ -96,7 +121,7 @@ async fn connection(
     client: TcpStream,
     server: String,
     flow: watch::Receiver<Flow>,
-    delay: watch::Receiver<Duration>,
+    delay: watch::Receiver<Delay>,
 ) {
     let cut = async {
         let mut flow = flow.clone();
@@ -125,9 +150,11 @@ async fn pump(
     mut from: impl AsyncReadExt + Unpin,
     mut to: impl AsyncWriteExt + Unpin,
     mut flow: watch::Receiver<Flow>,
-    delay: watch::Receiver<Duration>,
+    delay: watch::Receiver<Delay>,
 ) {
     let (sent, mut under_way) = mpsc::channel::<(Instant, Vec<u8>)>(UNDER_WAY);
+    // The same each time.
+    let mut random = StdRng::seed_from_u64(0);
     let reads = async move {
         loop {
             let mut buffer = vec![0; 16 << 10];
@@ -135,7 +162,9 @@ async fn pump(
                 return;
             };
             buffer.truncate(length);
-            let due = Instant::now() + *delay.borrow();
+            let Delay { takes, wavers } = *delay.borrow();
+            let due = Instant::now() + takes.saturating_sub(wavers);
+            let due = due + (2 * wavers).mul_f64(random.random_range(0.0..1.0));
             if sent.send((due, buffer)).await.is_err() {
                 return;
             }
