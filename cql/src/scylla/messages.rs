@@ -11,6 +11,7 @@
 //!
 //! A send takes its timestamp before it waits for anything: an owner that is paused anywhere on
 //! its way, and wakes when another has the conversation, covers nothing that was done meanwhile.
+//! An end, which covers all, is given up if it was paused between what it read and its writes.
 
 use super::buckets::Buckets;
 use super::inbox::Inboxes;
@@ -23,10 +24,14 @@ use crate::{
 use scylla::errors::PrepareError;
 use scylla::statement::prepared::PreparedStatement;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long an end is remembered: an hour. Nobody writes an id that is older than 15 minutes.
 const ENDED_SECONDS: i32 = 3_600;
+
+/// How old that may be by which an id is ended: longer than the statements take, shorter than it
+/// takes until another owner may have sent it.
+const STANDING_LIFETIME: Duration = Duration::from_secs(2);
 
 /// LOCAL_QUORUM: sees every attempt that may have gone on to the message.
 const INDEX: &str = "SELECT conversation, ended, WRITETIME(conversation) \
@@ -85,6 +90,15 @@ struct Indexed {
 struct Stored {
     message: Message,
     written: i64,
+}
+
+/// What stands at an id that is to be ended.
+pub(super) struct Standing {
+    pub(super) asked: Instant,
+    bucket: i64,
+    indexed: Option<Indexed>,
+    stored: Option<Stored>,
+    high_water: Millis,
 }
 
 type Columns = (Option<i64>, String, String, Millis, Millis);
@@ -209,34 +223,63 @@ impl Messages {
         id: MessageId,
     ) -> Result<bool, StoreError> {
         let (messages, conversation) = (Arc::clone(self), conversation.clone());
-        let ended = tokio::spawn(async move { messages.carry_out_end(&conversation, id).await });
+        let ended = tokio::spawn(async move {
+            let _alone = messages.link.alone(&id).await;
+            let standing = messages.standing(&conversation, id).await?;
+            messages.carry_out_end(&conversation, id, standing).await
+        });
         ended
             .await
             .unwrap_or_else(|error| Err(StoreError::Unknown(error.to_string())))
     }
 
-    async fn carry_out_end(
+    pub(super) async fn standing(
         &self,
         conversation: &Conversation,
         id: MessageId,
-    ) -> Result<bool, StoreError> {
-        let _alone = self.link.alone(&id).await;
+    ) -> Result<Standing, StoreError> {
+        let asked = Instant::now();
         let bucket = self.buckets.plan(conversation).await?.of(id);
         let (indexed, stored, high_water) = tokio::try_join!(
             self.indexed(id),
             self.stored(conversation, id),
             self.slots.high_water(),
         )?;
+        Ok(Standing {
+            asked,
+            bucket,
+            indexed,
+            stored,
+            high_water,
+        })
+    }
+
+    /// Ends it by what was read; not if this process was paused since. What a later owner has
+    /// sent meanwhile under that id would be deleted, as an end goes above every id given.
+    pub(super) async fn carry_out_end(
+        &self,
+        conversation: &Conversation,
+        id: MessageId,
+        standing: Standing,
+    ) -> Result<bool, StoreError> {
+        if standing.asked.elapsed() > STANDING_LIFETIME {
+            let why = "what stands there was asked too long ago to end it";
+            return Err(StoreError::Unavailable(why.to_owned()));
+        }
         let elsewhere = |indexed: &Indexed| indexed.conversation != *conversation;
-        if stored.is_none() && indexed.as_ref().is_some_and(elsewhere) {
+        if standing.stored.is_none() && standing.indexed.as_ref().is_some_and(elsewhere) {
             // Nothing of this conversation's stands there, and the other's stays.
             return Ok(false);
         }
-        let is_marked = indexed.as_ref().is_some_and(|indexed| indexed.ended);
-        let written = indexed
+        let is_marked = standing
+            .indexed
+            .as_ref()
+            .is_some_and(|indexed| indexed.ended);
+        let written = standing
+            .indexed
             .map_or(0, |indexed| indexed.written)
-            .max(stored.as_ref().map_or(0, |stored| stored.written))
-            .max(high_water.saturating_mul(1_000));
+            .max(standing.stored.as_ref().map_or(0, |stored| stored.written))
+            .max(standing.high_water.saturating_mul(1_000));
         let timestamp = self.link.clock.above(written);
         if !is_marked {
             let values = (id.as_i64(), conversation.key(), ENDED_SECONDS, timestamp);
@@ -244,11 +287,11 @@ impl Messages {
         }
         // Though none was read: a send whose outcome nobody knows may have left one on a replica
         // that was not asked.
-        let values = (timestamp, conversation.key(), bucket, id.as_i64());
+        let values = (timestamp, conversation.key(), standing.bucket, id.as_i64());
         let deleted = self.link.write(&self.delete, values).await;
         // The mark is there already, so nobody can say that nothing was changed.
         deleted.map_err(|error| StoreError::Unknown(error.to_string()))?;
-        Ok(stored.is_some())
+        Ok(standing.stored.is_some())
     }
 
     pub(super) async fn history(

@@ -117,6 +117,30 @@ async fn an_owner_that_was_paused_on_its_way_covers_nothing_that_was_done_meanwh
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_end_that_was_paused_deletes_nothing_that_was_sent_meanwhile() {
+    let (Some(paused), Some(next)) = (store().await, store().await) else {
+        return;
+    };
+    let channel = channel();
+    let now = next.now().await.unwrap();
+    let sent = message(MessageId::at(now), &channel, "sent meanwhile");
+    let mut standing = paused.messages.standing(&channel, sent.id).await.unwrap();
+    assert_eq!(next.append(&sent, None).await, Ok(Append::Kept));
+    standing.asked -= Duration::from_secs(3);
+    let ended = paused
+        .messages
+        .carry_out_end(&channel, sent.id, standing)
+        .await;
+    assert!(
+        matches!(ended, Err(StoreError::Unavailable(_))),
+        "{ended:?}"
+    );
+    assert_eq!(texts(&next, &channel).await, ["sent meanwhile"]);
+    let placed = next.placed(sent.id).await.unwrap();
+    assert_eq!(placed, Placed::Message(Box::new(sent)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_bucket_opened_by_another_owner_hides_nothing_from_an_old_copy() {
     let (Some(one), Some(other)) = (store().await, store().await) else {
         return;
