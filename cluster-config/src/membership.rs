@@ -139,6 +139,8 @@ pub struct Membership {
     silence: Silence,
     doubts: Doubts,
     flight: Option<Flight>,
+    /// When its row was there; the start before that.
+    entered: Duration,
     /// What its last renewal is good for.
     lease_until: Duration,
     /// The rows it knows were asked for at this time.
@@ -175,6 +177,7 @@ impl Membership {
             silence: Silence::default(),
             doubts: Doubts::default(),
             flight: None,
+            entered: Duration::ZERO,
             lease_until: Duration::ZERO,
             seen: Duration::ZERO,
             renewed: None,
@@ -226,8 +229,8 @@ impl Membership {
     }
 
     /// Whether it is cut off, as far as it can tell: it doesn't reach the store, reaches none of
-    /// the others that serve though there are some, and its lease ended so long ago that they
-    /// have put it out if they can. Its people are better served elsewhere.
+    /// the others that serve though there are some, and its lease ended, or it entered without one,
+    /// so long ago that they have put it out if they can. Its people are better served elsewhere.
     pub fn stranded(&self, at: Duration) -> bool {
         let others = || {
             let serving = self
@@ -238,7 +241,7 @@ impl Membership {
             serving.filter(|other| other.name != self.me.name)
         };
         self.phase == Phase::In
-            && at >= self.lease_until + LEASE
+            && at >= self.lease_until.max(self.entered) + LEASE
             && others().next().is_some()
             && !others().any(|other| self.reached.contains(&other.name))
     }

@@ -32,7 +32,7 @@ impl Membership {
                     return self.out();
                 }
                 if let Some(row) = put {
-                    self.enter();
+                    self.enter(at);
                     self.wrote(row);
                 }
                 self.doubt();
@@ -64,7 +64,7 @@ impl Membership {
         }
         self.unsure = false;
         match self.phase {
-            Phase::Entering if counted => self.enter(),
+            Phase::Entering if counted => self.enter(at),
             // A change that would have put its row there may not have been done.
             Phase::Entering if self.wish > Wish::Stay => return self.over(Standing::Left),
             // A version never falls; where it does the store is not the one it was.
@@ -143,9 +143,10 @@ impl Membership {
     }
 
     /// Its row is there; the first renewal is due at once.
-    fn enter(&mut self) {
+    fn enter(&mut self, at: Duration) {
         if self.phase == Phase::Entering {
             self.phase = Phase::In;
+            self.entered = at;
             self.renewed = None;
         }
     }

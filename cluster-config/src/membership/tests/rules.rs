@@ -333,6 +333,17 @@ fn a_member_without_store_and_links_is_stranded_after_its_lease() {
 }
 
 #[test]
+fn a_member_that_took_long_to_enter_is_not_stranded_before_its_first_lease() {
+    let mut member = Membership::new(joining(2, &[]), ENVELOPES);
+    assert_eq!(member.step(at(0)), Some(Ask::Read));
+    let rows = view(5, &[joining(2, &[]), up(1, &[])]);
+    member.answered(at(20_000), Answer::Rows(rows));
+    assert!(!member.stranded(at(20_000)));
+    assert!(!member.stranded(at(25_999)));
+    assert!(member.stranded(at(26_000)), "no renewal was answered");
+}
+
+#[test]
 fn rows_a_member_slept_on_are_read_again() {
     let mut member = entered(joining(2, &[1]), &[up(1, &[2])]);
     member.links([name(1)].into());
