@@ -50,7 +50,7 @@ impl Node {
     pub async fn who(self: &Arc<Self>, token: &SessionToken) -> Result<Option<SignIn>, StoreError> {
         let hash = token.hash();
         let people = &self.people;
-        if people.ended.contains_key(&hash) {
+        if self.has_ended(hash) {
             return Ok(None);
         }
         let known = people.sign_ins.get(&hash);
@@ -67,7 +67,7 @@ impl Node {
             (Err(error), None) => return Err(error),
         };
         // It may have been ended while the store was looked at.
-        let Some(found) = found.filter(|_| !people.ended.contains_key(&hash)) else {
+        let Some(found) = found.filter(|_| !self.has_ended(hash)) else {
             people.sign_ins.invalidate(&hash);
             return Ok(None);
         };
@@ -85,6 +85,11 @@ impl Node {
             });
         }
         Ok(Some(found))
+    }
+
+    /// Whether a sign-in was ended a moment ago.
+    pub fn has_ended(&self, hash: SignInHash) -> bool {
+        self.people.ended.contains_key(&hash)
     }
 
     /// Forgets a sign-in that was ended.

@@ -239,16 +239,21 @@ impl State {
 
     fn tell_joined(&mut self, username: &Username) {
         self.batch.join(username);
-        self.left_in_tick = self.left_in_tick.saturating_sub(1);
-        self.tell_all(false, Event::Join(username));
+        self.tell_each(Event::Join(username));
+    }
+
+    /// Tells those who hear of each by itself, of so many in a tick.
+    fn tell_each(&mut self, event: Event<'_>) {
+        if self.tell_all(false, event) {
+            self.left_in_tick = self.left_in_tick.saturating_sub(1);
+        }
     }
 
     /// Somebody's connection has gone, here or elsewhere.
     fn left(&mut self, left: Option<Left>, sign_in: SignInHash) {
         if let Some(left) = left.filter(|left| left.parted) {
             self.batch.part(&left.username);
-            self.left_in_tick = self.left_in_tick.saturating_sub(1);
-            self.tell_all(false, Event::Part(&left.username));
+            self.tell_each(Event::Part(&left.username));
         }
         self.count();
         if self.node.roster().is_connected(sign_in) {
@@ -440,19 +445,21 @@ impl State {
         self.crowds[place].room.clone()
     }
 
-    fn tell_all(&self, batched: bool, event: Event<'_>) {
+    /// False if there is nobody to tell.
+    fn tell_all(&self, batched: bool, event: Event<'_>) -> bool {
         let crowds = || {
             self.crowds
                 .iter()
                 .filter(|crowd| crowd.batched == batched && crowd.size > 0)
         };
         if crowds().next().is_none() {
-            return;
+            return false;
         }
         let packet = [self.node.sockets.encode(event)];
         for crowd in crowds() {
             self.node.sockets.emit_to_room(&crowd.room, &packet);
         }
+        true
     }
 
     fn count(&self) {

@@ -192,7 +192,8 @@ impl Roster {
     }
 }
 
-/// What a tick has to tell of comings and goings: who came and went at once is not told at all.
+/// What a tick has to tell of comings and goings: of each the last. Who came and went at once is
+/// told too, as somebody who came between has seen one of the two alone.
 #[derive(Debug, Default)]
 pub struct PresenceBatch {
     joined: Vec<Username>,
@@ -202,16 +203,12 @@ pub struct PresenceBatch {
 impl PresenceBatch {
     /// Somebody came online.
     pub fn join(&mut self, username: &Username) {
-        if !remove(&mut self.parted, username) {
-            self.joined.push(username.clone());
-        }
+        last_in(&mut self.joined, &mut self.parted, username);
     }
 
     /// Somebody went offline.
     pub fn part(&mut self, username: &Username) {
-        if !remove(&mut self.joined, username) {
-            self.parted.push(username.clone());
-        }
+        last_in(&mut self.parted, &mut self.joined, username);
     }
 
     /// Who joined and who parted since this was last asked; none if nobody.
@@ -222,9 +219,11 @@ impl PresenceBatch {
     }
 }
 
-fn remove(names: &mut Vec<Username>, name: &Username) -> bool {
-    let place = names.iter().position(|known| known == name);
-    place.map(|place| names.swap_remove(place)).is_some()
+fn last_in(these: &mut Vec<Username>, others: &mut Vec<Username>, name: &Username) {
+    others.retain(|known| known != name);
+    if !these.contains(name) {
+        these.push(name.clone());
+    }
 }
 
 #[cfg(test)]

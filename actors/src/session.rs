@@ -267,8 +267,7 @@ impl State {
         if self.connections.is_empty() {
             self.begun.retain(|id, _| *id >= oldest);
         }
-        self.paces
-            .retain(|id, pace| *id >= oldest || pace.held().is_some());
+        self.paces.retain(|_, pace| pace.held().is_some());
         self.note_use();
         self.check();
         let idle = self.connections.is_empty() && self.begun.is_empty();

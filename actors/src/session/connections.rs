@@ -120,6 +120,10 @@ impl State {
             wants,
             channels,
         } = login;
+        // It ended while its channels were looked at, and nobody else ends this connection.
+        if self.node.has_ended(sign_in.hash) {
+            return;
+        }
         let here = Connection {
             wants,
             user: sign_in.user,

@@ -83,7 +83,6 @@ impl State {
         metrics::counter!("ting_keystrokes_total").increment(1);
         let id = patch.id;
         let is_update = patch.typing && patch.text.is_some();
-        let pace = self.paces.entry(id).or_default();
         let held = Held {
             patch,
             since,
@@ -111,6 +110,7 @@ impl State {
             }
             return self.forward(held);
         }
+        let pace = self.paces.entry(id).or_default();
         if let Some(newer) = pace.held()
             && newer.patch.rev > held.patch.rev
         {

@@ -1,10 +1,11 @@
 use super::memory::Obstacle;
 use super::world::World;
-use crate::edge::{Kill, Target, Wants};
-use crate::{Destination, EnterError, Unanswered};
+use crate::edge::{ConnectionId, Kill, Target, Wants};
+use crate::{Destination, EnterError, Login, Unanswered};
 use cql::{ChannelName, Conversation, NewUser, Store, User, Username};
 use serde_json::json;
 use std::time::Duration;
+use tokio::time::Instant;
 
 fn channel(name: &str) -> Destination {
     let name = ChannelName::parse(name).unwrap();
@@ -25,6 +26,44 @@ async fn a_login_is_answered_then_joined_then_told_what_is_typed() {
     assert_eq!(bob.heard()[0].1, json!(["ada", "bob"]));
     bob.sees(id, "a").await;
     ada.hears("join", json!("bob")).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sign_in_that_ends_while_it_logs_in_is_not_logged_in() {
+    let world = World::new().await;
+    let (ada, bob) = (world.signed_in("ada").await, world.person("bob").await);
+    world.node().forget_sign_in(ada.sign_in.hash);
+    let login = Login {
+        connection: ConnectionId(77),
+        sign_in: ada.sign_in.clone(),
+        wants: Wants::default(),
+        channels: None,
+    };
+    assert_eq!(world.system.login(login).await, Err(Unanswered));
+    assert!(!world.system.online(ada.sign_in.user).await);
+    assert_eq!(bob.count("join"), 1, "her own");
+}
+
+#[tokio::test(start_paused = true)]
+async fn logins_that_nobody_is_told_of_one_by_one_wait_for_nothing() {
+    let world = World::new().await;
+    let wants = Wants {
+        batched_presence: true,
+        ..Wants::default()
+    };
+    let mut people = Vec::new();
+    for person in 0..1_000 {
+        people.push(world.signed_in(&format!("p{person}")).await);
+    }
+    let begun = Instant::now();
+    let logins = people.iter().map(|person| world.connect(person, wants));
+    futures::future::join_all(logins).await;
+    // One by one they would take sixteen ticks.
+    assert!(
+        begun.elapsed() < Duration::from_millis(500),
+        "{:?}",
+        begun.elapsed()
+    );
 }
 
 #[tokio::test(start_paused = true)]
