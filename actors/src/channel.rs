@@ -22,7 +22,6 @@ pub use outgoing::Outgoing;
 use crate::edge::{Entry, Target};
 use crate::frame::{End, Epoch};
 use crate::node::{CONFIRM_TIMEOUT, Lives, Node, STORE_TIMEOUT};
-use crate::relay::RelayMessage;
 use crate::requests::{History, Unanswered};
 use crate::tail::Tail;
 use crate::timeline::{Known, Timeline};
@@ -103,13 +102,7 @@ impl Actor for Channel {
             conversation,
             restarted,
         } = arguments;
-        // Without ids there is no epoch either; the time alone is above all earlier ones.
-        let id = node.clock.next_id(MessageId::default());
-        let id = id.unwrap_or_else(|_| MessageId::at(node.clock.now()));
-        let epoch = Epoch {
-            version: node.cluster.version(),
-            id,
-        };
+        let epoch = epoch_of(&node);
         node.cluster.epoch_began();
         let shard = Shard::of(&conversation.key());
         let owed_until = node.cluster.shards.owed_until(shard, Instant::now());
@@ -143,18 +136,9 @@ impl Actor for Channel {
         state.load();
         state.note_people(true);
         // The relays of all nodes kept what was being typed.
-        for name in state
-            .node
-            .cluster
-            .linked()
-            .into_iter()
-            .chain([state.node.name()])
-        {
-            if state.tell_relay(name, RelayMessage::OwnerChanged).is_ok()
-                && let Some(opening) = &mut state.opening
-            {
-                opening.silent.insert(name);
-            }
+        let asked = state.ask_relays();
+        if let Some(opening) = &mut state.opening {
+            opening.silent.extend(asked);
         }
         myself.send_after(CONFIRM_TIMEOUT, || ChannelMessage::Due(Due::Open));
         // Whatever an earlier life, or an owner before, had asked the store for is decided by then.
@@ -188,6 +172,7 @@ impl Actor for Channel {
         }
         match (message, &mut state.opening) {
             (ChannelMessage::Release, _) => state.release(),
+            (ChannelMessage::HadByOthers, _) => state.had_by_others(),
             (
                 ChannelMessage::Announced {
                     node,
@@ -253,7 +238,7 @@ impl State {
             ChannelMessage::Announced { ghosts, ended, .. } => {
                 self.announced_late(ghosts, ended).await;
             }
-            ChannelMessage::Release => {}
+            ChannelMessage::Release | ChannelMessage::HadByOthers => {}
             ChannelMessage::HandedOver { ghosts, ended } => self.handed_over(ghosts, ended).await,
             ChannelMessage::Abandon { id, by, answer } => self.abandon(id, by, answer),
             ChannelMessage::PersonOn { node } => self.person_on(node),
@@ -280,8 +265,12 @@ impl State {
                 id,
                 end,
                 clean,
+                author_rev,
                 answer,
-            } => self.ended(id, end, clean, answer),
+            } => {
+                self.ended(id, end, clean, author_rev);
+                self.answer_when_seen(answer);
+            }
             ChannelMessage::Answered(answer) => self.answered(answer).await,
             ChannelMessage::Due(due) => self.due(due),
             #[cfg(test)]
@@ -366,7 +355,7 @@ impl State {
     }
 
     /// A message is over, and its actor gone.
-    fn ended(&mut self, id: MessageId, end: End, clean: bool, answer: Option<Answer>) {
+    fn ended(&mut self, id: MessageId, end: End, clean: bool, author_rev: u64) {
         let is_sent = matches!(self.timeline.known(id), Known::Ended { end: End::Sent, .. });
         // It was found in the store while its author had it taken out there.
         let taken_out = end == End::Erased && !clean && is_sent;
@@ -374,9 +363,8 @@ impl State {
             let target = self.target_of(&message);
             self.timeline.delete_sent(entry(&message, target));
         } else {
-            self.timeline.end(id, end, clean);
+            self.timeline.end(id, end, clean, author_rev);
         }
-        self.answer_when_seen(answer);
     }
 
     fn housekeeping(&mut self) {
@@ -393,6 +381,17 @@ impl State {
             // Not stopped: what is queued has to be heard or passed on.
             let _ = self.myself.drain();
         }
+    }
+}
+
+/// One that is above all earlier ones.
+fn epoch_of(node: &Node) -> Epoch {
+    // Without ids there is no epoch either; the time alone is above all earlier ones.
+    let id = node.clock.next_id(MessageId::default());
+    let id = id.unwrap_or_else(|_| MessageId::at(node.clock.now()));
+    Epoch {
+        version: node.cluster.version(),
+        id,
     }
 }
 

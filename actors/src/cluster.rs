@@ -32,7 +32,7 @@ use cluster_config::{NodeName, Placement, Shard, Standing, View};
 use cql::{Conversation, MessageId, Millis};
 use peer::PeerState;
 use ractor::concurrency::OneshotReceiver;
-use ractor::{ActorRef, RpcReplyPort};
+use ractor::{ActorId, ActorRef, RpcReplyPort};
 use shards::Shards;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -72,6 +72,7 @@ pub struct Cluster {
     map: RwLock<Arc<Map>>,
     lease: Lease,
     started: Instant,
+    slept_before: Duration,
     peers: RwLock<HashMap<NodeName, PeerState>>,
     keeper: OnceLock<ActorRef<KeeperMessage>>,
     /// The view as it was read last, with what members say of themselves.
@@ -108,6 +109,7 @@ impl Cluster {
             map: RwLock::new(Map::of(view)),
             lease,
             started: Instant::now(),
+            slept_before: slept(),
             peers: RwLock::default(),
             keeper: OnceLock::new(),
             latest: RwLock::new(View {
@@ -139,9 +141,10 @@ impl Cluster {
         self.views.subscribe()
     }
 
-    /// How long this node has been part of it, by its own clock.
+    /// How long this node has been part of it, by its own clock. A machine that sleeps stops its
+    /// clock, and the others don't wait: that counts too.
     pub fn at(&self) -> Duration {
-        self.started.elapsed()
+        self.started.elapsed() + slept().saturating_sub(self.slept_before)
     }
 
     /// Whether this node's lease holds now.
@@ -200,6 +203,12 @@ impl Cluster {
         let _ = self.keeper.set(keeper);
     }
 
+    /// Whether that actor keeps the view.
+    pub fn is_keeper(&self, who: ActorId) -> bool {
+        let keeper = self.keeper.get();
+        keeper.is_some_and(|keeper| keeper.get_id() == who)
+    }
+
     /// Asks the keeper of the view something, if there is one.
     pub fn ask_keeper(
         &self,
@@ -256,6 +265,22 @@ impl Cluster {
         // The sender lives in this value, so it does not end while this is waited for.
         let _ = self.put_out.subscribe().wait_for(|out| *out).await;
     }
+}
+
+/// How long this machine has slept since it was started.
+#[cfg(target_os = "linux")]
+fn slept() -> Duration {
+    use rustix::time::{ClockId, clock_gettime};
+    let read = |clock| Duration::try_from(clock_gettime(clock)).unwrap_or_default();
+    // In this order nothing that lies between the two counts as sleep.
+    let all = read(ClockId::Boottime);
+    all.saturating_sub(read(ClockId::Monotonic))
+}
+
+/// Not known.
+#[cfg(not(target_os = "linux"))]
+fn slept() -> Duration {
+    Duration::ZERO
 }
 
 /// How far behind the own time the settled one is taken to be while it is not known.

@@ -40,6 +40,13 @@ pub enum End {
     Absent,
 }
 
+impl End {
+    /// Whether its author can't type it again.
+    pub fn is_for_good(self) -> bool {
+        matches!(self, End::Sent | End::Erased | End::Deleted)
+    }
+}
+
 /// A message being typed, with all that another owner needs to go on with it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ghost {

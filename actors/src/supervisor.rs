@@ -2,7 +2,8 @@
 //!
 //! It never ends because a child did. A channel that failed comes back at once, told that it was
 //! there before; a relay or a session that failed has its sockets ended, so that their clients
-//! reconnect and catch up; presence, without which nobody is online, does that to all.
+//! reconnect and catch up; presence, without which nobody is online, does that to all. Without the
+//! keeper of the view the node is no member, and comes back as another one.
 
 use crate::channel::{self, Channel, ChannelMessage};
 use crate::clock::RENEWED_EVERY;
@@ -121,7 +122,11 @@ impl Node {
         error: &ActorProcessingErr,
     ) -> Result<(), ActorProcessingErr> {
         let directory = &self.directory;
-        if let Some(conversation) = directory.channels.id_of(who) {
+        if self.cluster.is_keeper(who) {
+            // Nobody renews its lease: it comes back as another member.
+            report("keeper", error);
+            self.cluster.go_out("what keeps the view failed");
+        } else if let Some(conversation) = directory.channels.id_of(who) {
             report("channel", error);
             let start = || self.start_channel(&conversation, true);
             directory.channels.replace(&conversation, who, start);
@@ -218,7 +223,10 @@ impl Node {
             membership,
             links,
         };
-        let started = Keeper::spawn(None, Keeper, arguments).await;
+        let started = match self.directory.system.get() {
+            Some(root) => Keeper::spawn_linked(None, Keeper, arguments, root.get_cell()).await,
+            None => Keeper::spawn(None, Keeper, arguments).await,
+        };
         let (keeper, _) = started.map_err(|error| StoreError::Unavailable(error.to_string()))?;
         self.cluster.set_keeper(keeper);
         Ok(())

@@ -155,14 +155,14 @@ impl Timeline {
     }
 
     /// A message ends without being sent, or a sent one is deleted: viewers see it go.
-    pub fn end(&mut self, id: MessageId, end: End, clean: bool) {
+    pub fn end(&mut self, id: MessageId, end: End, clean: bool, author_rev: u64) {
         let Some(ghost) = self.typing.remove(&id) else {
             return;
         };
         let mut entry = ghost.entry;
         entry.rev += 1;
         entry.text = Arc::from("");
-        self.end_as(entry, end, clean, ghost.author_rev);
+        self.end_as(entry, end, clean, ghost.author_rev.max(author_rev));
     }
 
     /// A message that was sent is deleted; the entry is what stood there.
@@ -219,15 +219,19 @@ impl Timeline {
             self.saw(id);
             let author = self.typing.remove(&id).and_then(|ghost| ghost.entry.author);
             self.changed.remove(&id);
-            if id >= self.low {
-                self.past.entry(id).or_insert(Past {
+            // A relay that missed how it ended knows only that it is gone.
+            let known = self.past.get(&id);
+            let vague = |past: &Past| past.heard && !past.end.is_for_good() && end.is_for_good();
+            if id >= self.low && known.is_none_or(vague) {
+                let past = Past {
                     end,
-                    author,
+                    author: author.or(known.and_then(|past| past.author)),
                     clean: false,
                     rev: 0,
                     author_rev: 0,
                     heard: true,
-                });
+                };
+                self.past.insert(id, past);
             }
         }
         for ghost in ghosts {

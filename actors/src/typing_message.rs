@@ -278,9 +278,14 @@ impl State {
     ) {
         self.touched = Instant::now();
         if let By::Person(typist) = &stroke.by {
-            if self.begin.ghost.belongs != typist.belongs {
+            // A sign-in without a socket when it began keeps nothing alive by one that came later.
+            let belongs = match (self.begin.ghost.belongs, typist.belongs) {
+                (Belongs::Nobody, Belongs::SignIn(_)) => Belongs::Nobody,
+                (_, belongs) => belongs,
+            };
+            if self.begin.ghost.belongs != belongs {
                 self.note_sign_in(false);
-                self.begin.ghost.belongs = typist.belongs;
+                self.begin.ghost.belongs = belongs;
                 self.note_sign_in(true);
             }
             self.abandoned = false;
@@ -394,6 +399,7 @@ impl State {
             id,
             end,
             clean,
+            author_rev: self.begin.ghost.author_rev,
             answer,
         });
         self.leave(myself);

@@ -159,7 +159,7 @@ impl State {
             self.timeline.delete_sent(entry(&message, target));
         } else if was_typed {
             self.tell_over(id, End::Deleted);
-            self.timeline.end(id, End::Deleted, true);
+            self.timeline.end(id, End::Deleted, true, 0);
         } else {
             let _ = reply.send(Err(TypingError::NotFound));
             return;

@@ -97,8 +97,8 @@ impl State {
     ) {
         let is_young = self.began.elapsed() <= ANNOUNCED_WITHIN;
         let ghosts = if is_young { ghosts } else { Vec::new() };
-        let for_good = |(_, end): &(_, End)| matches!(end, End::Sent | End::Deleted | End::Erased);
-        let ended = ended.into_iter().filter(for_good).collect();
+        let for_good = ended.into_iter().filter(|(_, end)| end.is_for_good());
+        let ended = for_good.collect();
         self.take_in(ghosts, ended).await;
     }
 
@@ -157,7 +157,7 @@ impl State {
             ChannelMessage::Release if self.outgoing.is_idle() => {
                 self.node.finished_with(&self.conversation);
             }
-            ChannelMessage::Release => {}
+            ChannelMessage::Release | ChannelMessage::HadByOthers => {}
             message => self.node.tell_channel(&self.conversation, message),
         }
     }

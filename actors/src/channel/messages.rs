@@ -94,6 +94,8 @@ pub enum ChannelMessage {
     },
     /// Told: another node owns this now.
     Release,
+    /// Told: another node may have owned this meanwhile.
+    HadByOthers,
     /// Told: somebody of this private is on that node.
     PersonOn { node: NodeName },
     /// Told: what a node's relay kept.
@@ -123,6 +125,7 @@ pub enum ChannelMessage {
         id: MessageId,
         end: End,
         clean: bool,
+        author_rev: u64,
         answer: Option<Answer>,
     },
     /// Reported: what the store answered.

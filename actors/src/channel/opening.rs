@@ -1,11 +1,12 @@
 //! How a conversation begins to serve: what the store has, what the relays kept, and what its
 //! people are called.
 
-use super::{ChannelMessage, Due, RELOAD_AFTER, State, StoreAnswer};
+use super::{ChannelMessage, Due, RELOAD_AFTER, State, StoreAnswer, epoch_of};
 use crate::edge::Target;
 use crate::frame::{End, Ghost};
+use crate::relay::RelayMessage;
 use crate::tail::TAIL_LENGTH;
-use cluster_config::NodeName;
+use cluster_config::{NodeName, Shard};
 use cql::{Conversation, Message, MessageId, Page, Range, StoreError, UserId, Username};
 use std::collections::HashSet;
 use tokio::time::Instant;
@@ -21,6 +22,33 @@ pub struct Opening {
 }
 
 impl State {
+    /// Has the relays of all nodes say what they kept, and catch up; gives the nodes that will.
+    pub(super) fn ask_relays(&self) -> Vec<NodeName> {
+        let linked = self.node.cluster.linked().into_iter();
+        let nodes = linked.chain([self.node.name()]);
+        let asked = nodes.filter(|node| self.tell_relay(*node, RelayMessage::OwnerChanged).is_ok());
+        asked.collect()
+    }
+
+    /// Another node may have owned this meanwhile: what it wrote is read, now and when the last
+    /// of it has arrived, and relays that followed it follow this node again.
+    pub(super) fn had_by_others(&mut self) {
+        self.epoch = epoch_of(&self.node);
+        self.node.cluster.epoch_began();
+        self.owes_second_read = true;
+        self.began = Instant::now();
+        self.load();
+        let shard = Shard::of(&self.conversation.key());
+        let now = Instant::now();
+        let owed = self.node.cluster.shards.owed_until(shard, now);
+        self.myself.send_after(owed.unwrap_or(now) - now, || {
+            ChannelMessage::Due(Due::ReadAgain)
+        });
+        if self.opening.is_none() {
+            self.ask_relays();
+        }
+    }
+
     /// Asks for the newest messages.
     pub(super) fn load(&mut self) {
         let (store, conversation) = (self.node.store.clone(), self.conversation.clone());

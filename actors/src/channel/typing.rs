@@ -66,13 +66,12 @@ impl State {
             return;
         }
         let own = author.filter(|author| typist == Some(*author));
+        // Requests overtake each other: an older state than that it ended with changes nothing.
+        if author == typist && stroke.rev.is_some_and(|rev| rev < author_rev) {
+            let _ = reply.send(Ok(Patched::Done));
+            return;
+        }
         match (end, own) {
-            // Requests overtake each other: an older state than what was sent changes nothing.
-            (End::Sent, _)
-                if author == typist && stroke.rev.is_some_and(|rev| rev < author_rev) =>
-            {
-                let _ = reply.send(Ok(Patched::Done));
-            }
             (End::Erased, _) if stroke.text.is_none() => {
                 let _ = reply.send(Ok(Patched::Done));
             }
@@ -322,7 +321,7 @@ impl State {
             if has_somebody {
                 let _ = self.start(ghost, true).await;
             } else {
-                self.timeline.end(ghost.entry.id, End::Absent, false);
+                self.timeline.end(ghost.entry.id, End::Absent, false, 0);
             }
         }
     }

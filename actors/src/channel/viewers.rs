@@ -3,7 +3,7 @@
 use super::{Answer, ChannelMessage, Due, State, StoreAnswer, TICK, entry};
 use crate::cluster::{Body, PeerMessage, word_to_relay};
 use crate::edge::Entry;
-use crate::frame::{Frame, Snapshot};
+use crate::frame::{Change, End, Frame, Snapshot};
 use crate::node::{CONFIRM_TIMEOUT, Node};
 use crate::relay::RelayMessage;
 use cluster_config::NodeName;
@@ -33,6 +33,22 @@ pub struct Viewers {
     since: Option<Millis>,
     answers: Vec<Answer>,
     unseen: BTreeMap<u64, Unseen>,
+    /// In a private, what nodes where its people are could not be shown, and since when.
+    missed: HashMap<NodeName, Missed>,
+}
+
+struct Missed {
+    since: Instant,
+    sent: HashSet<MessageId>,
+}
+
+impl Missed {
+    fn new() -> Self {
+        Missed {
+            since: Instant::now(),
+            sent: HashSet::new(),
+        }
+    }
 }
 
 struct Unseen {
@@ -43,7 +59,7 @@ struct Unseen {
 impl Viewers {
     /// Whether nobody watches.
     pub fn is_empty(&self) -> bool {
-        self.nodes.is_empty() && self.unseen.is_empty()
+        self.nodes.is_empty() && self.unseen.is_empty() && self.missed.is_empty()
     }
 
     /// A node's relay has a frame, and so all before it.
@@ -78,6 +94,8 @@ impl Viewers {
     /// Forgets the nodes that were silent for too long.
     pub fn expire(&mut self) {
         self.nodes.retain(|_, at| at.elapsed() < LEASE);
+        // By then a link is back, or its node is no member any more.
+        self.missed.retain(|_, it| it.since.elapsed() < LEASE);
     }
 }
 
@@ -200,31 +218,71 @@ impl State {
         let me = self.node.name();
         let nodes = self.node.roster().nodes_of(&[one, other], me);
         for node in nodes {
-            if self.viewers.nodes.contains_key(&node) {
+            if self.viewers.nodes.contains_key(&node) || self.show(node, Some(frame)) {
                 continue;
             }
-            let changed = |id: MessageId| frame.changes.iter().any(|change| change.id() == id);
-            let mut before = self.all_since(self.timeline.low(), Vec::new());
-            before.n = frame.n - 1;
-            before.ghosts.retain(|ghost| !changed(ghost.entry.id));
-            before.sent.retain(|entry| !changed(entry.id));
-            before.deleted.retain(|entry| !changed(entry.id));
-            if self.tell_relay(node, RelayMessage::Show(before)).is_ok() {
-                self.viewers.nodes.insert(node, Instant::now());
-            }
+            let sent = frame.changes.iter().filter_map(|change| match change {
+                Change::Ended(entry, End::Sent) => Some(entry.id),
+                _ => None,
+            });
+            let missed = self.viewers.missed.entry(node);
+            missed.or_insert_with(Missed::new).sent.extend(sent);
         }
     }
 
-    /// Somebody of this private is on that node now, and sees what is being typed.
+    /// Somebody of this private is on that node now, and sees what is being typed; and what was
+    /// sent while there was no link.
     pub(super) fn person_on(&mut self, node: NodeName) {
         self.flush_pending();
-        if self.timeline.ghosts().next().is_none() || self.viewers.nodes.contains_key(&node) {
-            return;
+        let missed = self.viewers.missed.contains_key(&node);
+        let is_quiet = self.timeline.ghosts().next().is_none() && !missed;
+        if !is_quiet && !self.viewers.nodes.contains_key(&node) {
+            self.show(node, None);
         }
-        let all = self.all_since(self.timeline.low(), Vec::new());
-        if self.tell_relay(node, RelayMessage::Show(all)).is_ok() {
-            self.viewers.nodes.insert(node, Instant::now());
+    }
+
+    /// Has a node show this conversation: all there is, or what there was before a frame. What
+    /// it missed follows as a change. False if there is no link.
+    fn show(&mut self, node: NodeName, before: Option<&Frame>) -> bool {
+        let changed = |id: MessageId| {
+            let changes = before.into_iter().flat_map(|frame| &frame.changes);
+            changes.into_iter().any(|change| change.id() == id)
+        };
+        let mut all = self.all_since(self.timeline.low(), Vec::new());
+        all.ghosts.retain(|ghost| !changed(ghost.entry.id));
+        all.sent.retain(|entry| !changed(entry.id));
+        all.deleted.retain(|entry| !changed(entry.id));
+        if let Some(frame) = before {
+            all.n = frame.n - 1;
         }
+        let missed = self.viewers.missed.get(&node);
+        let is_missed = |entry: &mut Entry| missed.is_some_and(|it| it.sent.contains(&entry.id));
+        let missed: Vec<Entry> = all.sent.extract_if(.., is_missed).collect();
+        let follows = (!missed.is_empty()).then(|| Frame {
+            conversation: self.conversation.clone(),
+            epoch: all.epoch,
+            n: all.n,
+            low: all.low,
+            since: self.node.clock.now(),
+            acknowledge: false,
+            changes: missed
+                .into_iter()
+                .map(|entry| Change::Ended(entry, End::Sent))
+                .collect(),
+        });
+        if follows.is_some() {
+            // Something was missed, so there was a frame before.
+            all.n = all.n.saturating_sub(1);
+        }
+        if self.tell_relay(node, RelayMessage::Show(all)).is_err() {
+            return false;
+        }
+        if let Some(frame) = follows {
+            let _ = self.tell_relay(node, RelayMessage::Frame(Arc::new(frame)));
+        }
+        self.viewers.missed.remove(&node);
+        self.viewers.nodes.insert(node, Instant::now());
+        true
     }
 
     fn catch_up(&mut self, node: NodeName, from: MessageId) {

@@ -189,14 +189,16 @@ impl Node {
         let mut pending = lock(&self.cluster.waiting.pending);
         for (id, asked) in pending.drain() {
             if asked.of == peer {
-                lost.push(asked.asked);
+                lost.push((id, asked.asked));
             } else {
                 kept.insert(id, asked);
             }
         }
         *pending = kept;
         drop(pending);
-        for asked in lost {
+        // Said again as it was said: the strokes of a message follow each other.
+        lost.sort_unstable_by_key(|(id, _)| *id);
+        for (_, asked) in lost {
             if let Asked::Owner(about) = asked
                 && matches!(
                     about.message,

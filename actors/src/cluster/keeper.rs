@@ -67,6 +67,9 @@ pub enum KeeperMessage {
     Drain { reply: RpcReplyPort<()> },
     /// Asked: leave the view.
     Leave { reply: RpcReplyPort<()> },
+    /// Breaks the actor.
+    #[cfg(test)]
+    Break,
 }
 
 impl ractor::Message for KeeperMessage {}
@@ -166,6 +169,8 @@ impl Actor for Keeper {
                 state.membership.leave();
                 state.leaving.push(reply);
             }
+            #[cfg(test)]
+            KeeperMessage::Break => panic!("broken on purpose"),
         }
         state.go_on();
         Ok(())

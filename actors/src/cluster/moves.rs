@@ -1,6 +1,6 @@
 //! What a change of the view, or of the links, means for the actors of this node.
 
-use super::shards::Last;
+use super::shards::{Last, RELEASED_WITHIN};
 use super::{Body, Map, PeerMessage, Word};
 use crate::channel::ChannelMessage;
 use crate::locks::write;
@@ -8,7 +8,7 @@ use crate::node::{Lives, Node};
 use crate::presence::PresenceMessage;
 use crate::relay::RelayMessage;
 use crate::typing_message::TypingMessageMessage;
-use cluster_config::{MemberState, NodeName, Shard, View};
+use cluster_config::{LEASE, MemberState, NodeName, Shard, View};
 use cql::Conversation;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -24,11 +24,20 @@ impl Node {
         let now = Instant::now();
         let is_member = |name: NodeName| new.view.members.iter().any(|member| member.name == name);
         let missed_views = new.view.version > old.view.version + 1;
+        // Whoever had a shard of this node's meanwhile had to wait for its word first, so not if
+        // all was as it knew a moment ago.
+        let lease = self.cluster.lease_left().unwrap_or(LEASE);
+        let others_served = missed_views && lease + RELEASED_WITHIN <= LEASE;
+        let mut had_by_others = HashSet::new();
         let mut lost = HashSet::new();
         let mut moved = HashSet::new();
         for shard in Shard::all() {
             let (before, after) = (old.placement.owner(shard), new.placement.owner(shard));
             if before == after {
+                if others_served && after == Some(me) {
+                    self.cluster.shards.had_by_others(shard, now);
+                    had_by_others.insert(shard);
+                }
                 continue;
             }
             moved.insert(shard);
@@ -52,6 +61,11 @@ impl Node {
         metrics::gauge!("ting_view_version").set(new.view.version as f64);
         metrics::gauge!("ting_shards_owned").set(new.placement.owned_by(me) as f64);
         self.lose(&lost, &new);
+        for (conversation, channel) in self.directory.channels.all() {
+            if had_by_others.contains(&shard_of(&conversation)) {
+                let _ = channel.cast(ChannelMessage::HadByOthers);
+            }
+        }
         self.tell_relays_of(|shard, _| moved.contains(&shard));
         for member in &old.view.members {
             if !is_member(member.name) {
@@ -73,6 +87,8 @@ impl Node {
             return;
         }
         let now = Instant::now();
+        // It has not been renewed by the new view yet.
+        let lease = self.cluster.lease_left().unwrap_or(Duration::MAX);
         let mut left: HashMap<Shard, HashSet<Conversation>> = HashMap::new();
         let channels = self.directory.channels.all();
         let theirs: Vec<_> = channels
@@ -87,7 +103,7 @@ impl Node {
         for shard in lost {
             let to = map.placement.owner(*shard);
             let left = left.remove(shard).unwrap_or_default();
-            for (conversation, message) in self.cluster.shards.lost(*shard, to, left, now) {
+            for (conversation, message) in self.cluster.shards.lost(*shard, to, left, lease, now) {
                 self.tell_channel(&conversation, message);
             }
         }

@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// How long a new owner waits to be told that the old one has finished.
-const RELEASED_WITHIN: Duration = Duration::from_secs(1);
+pub const RELEASED_WITHIN: Duration = Duration::from_secs(1);
 
 /// How long this node may take to finish with a shard: a conversation that never says that it has
 /// would else be acknowledged for ever.
@@ -110,6 +110,13 @@ impl Shards {
         lock(&self.own).insert(shard, own);
     }
 
+    /// This node owns a shard still, or again: others may have had it in views that it missed.
+    pub fn had_by_others(&self, shard: Shard, now: Instant) {
+        let mut shards = lock(&self.own);
+        let own = shards.entry(shard).or_default();
+        own.owed_until = own.owed_until.max(Some(now + OWED));
+    }
+
     /// Gives a message on, or keeps it until the shard's last owner has finished.
     pub fn pass(
         &self,
@@ -166,12 +173,14 @@ impl Shards {
     }
 
     /// Another node owns a shard from now on; `left` are its conversations that have something
-    /// to finish here. Gives what waited, to be said to the new owner.
+    /// to finish here, for as long as the lease by the old view holds: the new owner reckons with
+    /// no acknowledgement after that. Gives what waited, to be said to the new owner.
     pub fn lost(
         &self,
         shard: Shard,
         to: Option<NodeName>,
         left: HashSet<Conversation>,
+        lease: Duration,
         now: Instant,
     ) -> Held {
         let own = lock(&self.own).remove(&shard).unwrap_or_default();
@@ -179,7 +188,7 @@ impl Shards {
         let waited = own.waiting.as_ref().map(|_| now + OWED);
         let releasing = Releasing {
             to,
-            until: now + FINISHED_WITHIN,
+            until: now + FINISHED_WITHIN.min(lease),
             owed_until: own.owed_until.max(waited),
             left,
         };

@@ -230,7 +230,7 @@ proptest! {
                     owner.timeline.change(MessageId(id), text, Belongs::Nobody, 0);
                 }
                 Step::Send(id) => owner.send(id),
-                Step::Erase(id) => owner.timeline.end(MessageId(id), End::Erased, true),
+                Step::Erase(id) => owner.timeline.end(MessageId(id), End::Erased, true, 0),
                 Step::Frame(arrives) => {
                     let frame = owner.frame();
                     if arrives && let Applied::Tell(told) = relay.apply(frame) {

@@ -407,6 +407,33 @@ async fn nodes_that_reach_each_other_stay_while_the_store_is_away() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_short_cut_costs_nothing_that_is_said_first_in_a_private() {
+    let cluster = Cluster::of(2).await;
+    let bob = cluster.nodes[1].person("bob").await;
+    // Whose private lives on the node where the reader is not.
+    let mut count = 0;
+    let (eve, private) = loop {
+        count += 1;
+        let eve = cluster.nodes[0].person(&format!("eve{count}")).await;
+        let private = eve.to(&bob);
+        if cluster.owner(&private.conversation) == 0 {
+            break (eve, private);
+        }
+    };
+    cluster.network.part(cluster.name(0), cluster.name(1));
+    let linked = || !cluster.nodes[0].node().cluster.linked().is_empty();
+    cluster.nodes[0]
+        .until("the link has ended", || !linked())
+        .await;
+    let said = eve.post_to(private, "psst", false, None);
+    let said = cluster.nodes[0].system.post(said).await.unwrap();
+    cluster.network.heal();
+    bob.sees_sent(said.id, "psst").await;
+    assert_eq!(bob.count("message"), 1);
+    assert_eq!(bob.shown().sent[&said.id], ["psst"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_short_cut_costs_nothing_that_was_sent() {
     let cluster = Cluster::of(2).await;
     let conversation = ting().conversation;

@@ -1,10 +1,14 @@
+use super::cluster::Cluster;
 use super::memory::{Mood, Obstacle};
-use super::world::{World, ting};
+use super::world::{World, text, ting};
 use crate::channel::ChannelMessage;
+use crate::cluster::KeeperMessage;
 use crate::edge::Kill;
+use crate::frame::{Epoch, Snapshot};
 use crate::relay::RelayMessage;
 use crate::session::SessionMessage;
 use crate::{Patched, TypingError, Unanswered};
+use cql::{Message, MessageId, Store};
 use ractor::{ActorRef, ActorStatus};
 use std::time::Duration;
 
@@ -37,6 +41,61 @@ async fn a_channel_that_fails_comes_back_with_its_history_and_its_ghosts() {
     assert_eq!(shown.sent.len(), 7);
     assert!(shown.sent.values().all(|times| times.len() == 1));
     assert_eq!(world.history().await.entries.len(), 7);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_whose_keeper_of_the_view_fails_goes_out() {
+    let cluster = Cluster::of(2).await;
+    let node = &cluster.nodes[0];
+    node.node().cluster.tell_keeper(KeeperMessage::Break);
+    let out = tokio::time::timeout(Duration::from_secs(1), node.system.put_out()).await;
+    assert!(out.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_another_owner_did_meanwhile_is_shown_and_relays_follow_again() {
+    let world = World::new().await;
+    let (ada, bob) = (world.person("ada").await, world.person("bob").await);
+    let typed = ada.types("typed").await.id;
+    bob.sees(typed, "typed").await;
+    // Somebody owned it after this node, who sent a message and whom the relay followed.
+    let node = world.node();
+    let by_other = node.clock.next_id(typed).unwrap();
+    let message = Message {
+        id: by_other,
+        conversation: ting().conversation,
+        author: Some(ada.sign_in.user),
+        username: ada.sign_in.username.clone(),
+        text: text("by the other"),
+        datetime_start: by_other.time(),
+        datetime_sent: by_other.time(),
+    };
+    world.store.append(&message, None).await.unwrap();
+    let epoch = Epoch {
+        version: node.cluster.version(),
+        id: by_other,
+    };
+    let snapshot = Snapshot {
+        epoch,
+        n: 40,
+        low: MessageId::default(),
+        ghosts: Vec::new(),
+        sent: Vec::new(),
+        deleted: Vec::new(),
+    };
+    let conversation = ting().conversation;
+    let shown = RelayMessage::Snapshot(snapshot);
+    assert!(node.tell_relay(node.name(), &conversation, shown).is_ok());
+    bob.no_longer_sees(typed).await;
+    ada.types_on(typed, "typed on").await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(bob.shown().ghosts.is_empty(), "it follows the other");
+    node.tell_channel(&conversation, ChannelMessage::HadByOthers);
+    bob.sees(typed, "typed on").await;
+    bob.sees_sent(by_other, "by the other").await;
+    assert_eq!(bob.shown().sent[&by_other].len(), 1);
+    ada.types_on(typed, "typed further").await.unwrap();
+    bob.sees(typed, "typed further").await;
 }
 
 #[tokio::test(start_paused = true)]

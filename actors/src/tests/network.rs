@@ -77,11 +77,27 @@ impl Network {
         }
         let links = self.links.lock().unwrap().clone();
         for (one, other, session) in links {
-            let left = match name {
-                name if name == one => other,
-                name if name == other => one,
-                _ => continue,
-            };
+            if name == one || name == other {
+                self.end(one, other, session);
+            }
+        }
+    }
+
+    /// The links of two nodes end, and nothing comes through any more.
+    pub fn part(&self, one: NodeName, other: NodeName) {
+        self.cut(one, other);
+        self.cut(other, one);
+        let links = self.links.lock().unwrap().clone();
+        for (near, far, session) in links {
+            if (near, far) == (one, other) || (near, far) == (other, one) {
+                self.end(near, far, session);
+            }
+        }
+    }
+
+    /// Tells those that are still there that a link has ended.
+    fn end(&self, one: NodeName, other: NodeName, session: u64) {
+        for (left, name) in [(one, other), (other, one)] {
             if let Some(node) = self.nodes.lock().unwrap().get(&left) {
                 node.cluster.tell_keeper(KeeperMessage::Disconnected {
                     node: name,

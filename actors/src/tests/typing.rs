@@ -398,10 +398,41 @@ async fn a_ghost_begun_without_a_socket_is_not_kept_by_one_that_comes_later() {
     let id = ada.types("a").await.id;
     tokio::time::sleep(Duration::from_secs(10)).await;
     let _late = world.connect(&ada, Wants::default()).await;
-    tokio::time::sleep(Duration::from_secs(45)).await;
-    bob.sees(id, "a").await;
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    // Nor when it is typed on meanwhile.
+    ada.types_on(id, "ab").await.unwrap();
+    tokio::time::sleep(Duration::from_secs(55)).await;
+    bob.sees(id, "ab").await;
     tokio::time::sleep(Duration::from_secs(6)).await;
     bob.no_longer_sees(id).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_older_than_how_a_message_ended_changes_nothing() {
+    let world = World::new().await;
+    let (ada, bob) = (world.person("ada").await, world.person("bob").await);
+    let patch = async |id, rev, said| {
+        let mut stroke = ada.stroke(id, said, true);
+        stroke.rev = Some(rev);
+        world.system.patch(stroke).await
+    };
+    let erased = ada.types("a").await.id;
+    assert_eq!(patch(erased, 5, None).await, Ok(Patched::Done));
+    let expired = ada.types("b").await.id;
+    assert_eq!(patch(expired, 5, Some("bc")).await, Ok(Patched::Done));
+    bob.sees(expired, "bc").await;
+    tokio::time::sleep(Duration::from_secs(15 * 60)).await;
+    bob.no_longer_sees(expired).await;
+    for id in [erased, expired] {
+        assert_eq!(patch(id, 4, Some("late")).await, Ok(Patched::Done));
+        bob.no_longer_sees(id).await;
+    }
+    assert_eq!(
+        patch(erased, 6, Some("anew")).await,
+        Err(TypingError::NotFound)
+    );
+    let anew = patch(expired, 6, Some("anew")).await;
+    assert!(matches!(anew, Ok(Patched::Anew(_))), "{anew:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -83,7 +83,7 @@ fn what_one_relay_knows_as_sent_is_told_to_the_others() {
 fn an_erased_message_leaves_an_empty_text_and_no_ghost() {
     let mut timeline = Timeline::default();
     timeline.begin(ghost(4, 1, "a"));
-    timeline.end(MessageId(4), End::Erased, true);
+    timeline.end(MessageId(4), End::Erased, true, 0);
     let changes = timeline.take_changes();
     let [Change::Ended(entry, End::Erased)] = &changes[..] else {
         panic!("{changes:?}")
@@ -102,7 +102,7 @@ fn an_erased_message_leaves_an_empty_text_and_no_ghost() {
 fn an_absent_message_comes_back_with_a_higher_revision() {
     let mut timeline = Timeline::default();
     timeline.begin(ghost(4, 1, "a"));
-    timeline.end(MessageId(4), End::Absent, true);
+    timeline.end(MessageId(4), End::Absent, true, 0);
     timeline.begin(ghost(4, 1, "ab"));
     let Known::Typing(back) = timeline.known(MessageId(4)) else {
         panic!()
@@ -115,7 +115,7 @@ fn ends_are_forgotten_below_low_and_low_never_falls() {
     let mut timeline = Timeline::default();
     let id = MessageId::at(cql::EPOCH + 1_000);
     timeline.begin(ghost(id.0, 1, "a"));
-    timeline.end(id, End::Erased, true);
+    timeline.end(id, End::Erased, true, 0);
     timeline.take_changes();
     assert!(!timeline.is_idle());
     timeline.pass(cql::EPOCH + 1_000 + REMEMBERED + 1);
@@ -134,8 +134,21 @@ fn a_person_is_counted_by_what_is_open() {
     }
     timeline.begin(ghost(7, 2, "a"));
     assert_eq!(timeline.typed_by(UserId(1)), 3);
-    timeline.end(MessageId(2), End::Erased, true);
+    timeline.end(MessageId(2), End::Erased, true, 0);
     assert_eq!(timeline.typed_by(UserId(1)), 2);
+}
+
+#[test]
+fn who_knows_how_a_message_ended_is_believed_before_who_saw_it_gone() {
+    let words = [End::Absent, End::Erased];
+    for words in [words, [words[1], words[0]]] {
+        let mut timeline = Timeline::default();
+        for end in words {
+            timeline.announced(Vec::new(), vec![(MessageId(4), end)]);
+        }
+        let ended: Vec<_> = timeline.ended().collect();
+        assert_eq!(ended, [(MessageId(4), End::Erased)], "{words:?}");
+    }
 }
 
 #[derive(Debug, Clone)]

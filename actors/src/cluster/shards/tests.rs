@@ -114,7 +114,7 @@ async fn who_missed_views_reads_once_more_for_owners_that_it_never_heard_of() {
 async fn what_is_owed_is_handed_on() {
     let (shards, now) = (Shards::default(), Instant::now());
     shards.gained(shard(), Last::Gone, now);
-    let held = shards.lost(shard(), Some(OTHER), HashSet::from([ting()]), now);
+    let held = shards.lost(shard(), Some(OTHER), HashSet::from([ting()]), LEASE, now);
     assert!(held.is_empty());
     assert!(shards.is_releasing(shard(), now));
     assert!(
@@ -136,7 +136,7 @@ async fn what_waited_for_a_shard_goes_with_it() {
     let (shards, now) = (Shards::default(), Instant::now());
     shards.gained(shard(), Last::There(LAST), now);
     assert!(shards.pass(shard(), &ting(), word(1)).is_none());
-    let held = shards.lost(shard(), None, HashSet::new(), now);
+    let held = shards.lost(shard(), None, HashSet::new(), LEASE, now);
     assert_eq!(counts(&held), [1]);
     assert!(
         shards.take_finished(now).is_empty(),
@@ -148,7 +148,7 @@ async fn what_waited_for_a_shard_goes_with_it() {
 async fn a_conversation_that_never_finishes_is_not_acknowledged_for_ever() {
     let (shards, now) = (Shards::default(), Instant::now());
     shards.gained(shard(), Last::Gone, now);
-    shards.lost(shard(), Some(OTHER), HashSet::from([ting()]), now);
+    shards.lost(shard(), Some(OTHER), HashSet::from([ting()]), LEASE, now);
     let in_time = now + FINISHED_WITHIN - Duration::from_millis(1);
     assert!(shards.is_releasing(shard(), in_time));
     assert!(shards.take_finished(in_time).is_empty());
@@ -166,7 +166,28 @@ async fn what_an_owner_before_may_still_write_is_owed_by_the_one_after() {
     let (shards, now) = (Shards::default(), Instant::now());
     shards.gained(shard(), Last::There(LAST), now);
     // It goes on to another before the last owner has said that it has finished.
-    shards.lost(shard(), Some(OTHER), HashSet::new(), now);
+    shards.lost(shard(), Some(OTHER), HashSet::new(), LEASE, now);
     let finished = shards.take_finished(now);
     assert!(finished[0].owed >= LEASE, "{finished:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_acknowledged_by_a_lease_that_the_next_owner_does_not_reckon_with() {
+    let (shards, now) = (Shards::default(), Instant::now());
+    shards.gained(shard(), Last::Gone, now);
+    let left = Duration::from_millis(300);
+    shards.lost(shard(), Some(OTHER), HashSet::from([ting()]), left, now);
+    assert!(shards.is_releasing(shard(), now + left - Duration::from_millis(1)));
+    assert!(!shards.is_releasing(shard(), now + left));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_others_may_have_had_meanwhile_is_read_again() {
+    let (shards, now) = (Shards::default(), Instant::now());
+    shards.gained(shard(), Last::There(LAST), now);
+    assert!(shards.pass(shard(), &ting(), word(1)).is_none());
+    shards.had_by_others(shard(), now);
+    assert!(shards.owed_until(shard(), now).unwrap() >= now + LEASE);
+    let (held, _) = shards.give_up(now + RELEASED_WITHIN);
+    assert_eq!(counts(&held), [1], "what waits is not lost by it");
 }
