@@ -1,10 +1,9 @@
 //! From start to end: whether this node is starting, serving or going.
 
 use actors::{StoreHealth, System};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, watch};
 use tracing::info;
 
 /// Where a node is in its life.
@@ -36,7 +35,7 @@ pub struct Lifecycle(Arc<Parts>);
 #[derive(Debug)]
 struct Parts {
     system: OnceLock<System>,
-    draining: AtomicBool,
+    draining: watch::Sender<bool>,
     drained: OnceCell<()>,
     /// Over how long connections are spread when it goes.
     spread: Duration,
@@ -47,7 +46,7 @@ impl Lifecycle {
     pub fn new(spread: Duration) -> Self {
         Lifecycle(Arc::new(Parts {
             system: OnceLock::new(),
-            draining: AtomicBool::new(false),
+            draining: watch::Sender::new(false),
             drained: OnceCell::new(),
             spread,
         }))
@@ -66,7 +65,7 @@ impl Lifecycle {
 
     /// Where it is.
     pub fn phase(&self) -> Phase {
-        if self.0.draining.load(Ordering::Relaxed) {
+        if *self.0.draining.borrow() {
             Phase::Draining
         } else if self.system().is_some() {
             Phase::Serving
@@ -75,9 +74,9 @@ impl Lifecycle {
         }
     }
 
-    /// Whether this node may acknowledge, or no other one may either.
-    pub fn is_of_use(&self) -> bool {
-        self.system().is_none_or(System::is_of_use)
+    /// Whether clients may be led here: it serves, and may acknowledge or no other node may either.
+    pub fn is_ready(&self) -> bool {
+        self.phase() == Phase::Serving && self.system().is_some_and(System::is_of_use)
     }
 
     /// What is known of the store: `unknown` until it was reached once.
@@ -92,7 +91,7 @@ impl Lifecycle {
     /// Tells all connections to go and waits until they have; asked again, waits for the same.
     pub async fn drain(&self) {
         let drain = async {
-            self.0.draining.store(true, Ordering::Relaxed);
+            self.0.draining.send_replace(true);
             let began = Instant::now();
             info!("draining");
             if let Some(system) = self.system() {
@@ -101,5 +100,27 @@ impl Lifecycle {
             info!(took_ms = began.elapsed().as_millis() as u64, "drained");
         };
         self.0.drained.get_or_init(|| drain).await;
+    }
+
+    /// Waits until its connections are told to go, whoever asks for it.
+    pub async fn is_draining(&self) {
+        // Who would tell it is this node itself, and is there.
+        let _ = self.0.draining.subscribe().wait_for(|is| *is).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::FutureExt;
+
+    #[tokio::test]
+    async fn that_a_node_drains_is_heard_before_and_after() {
+        let lifecycle = Lifecycle::new(Duration::ZERO);
+        let mut hears = Box::pin(lifecycle.is_draining());
+        assert!(hears.as_mut().now_or_never().is_none());
+        lifecycle.drain().await;
+        assert!(hears.now_or_never().is_some());
+        assert!(lifecycle.is_draining().now_or_never().is_some());
     }
 }

@@ -72,7 +72,7 @@ pub async fn serve(
 
     let (system, opened) = tokio::select! {
         started = start(&settings, &opening, &edge, links, pause) => started?,
-        () = signals.end() => {
+        _ = until_told(&mut signals, tls.as_ref(), &lifecycle) => {
             info!("told to go before the store was reached");
             return Ok(Served::Ended);
         }
@@ -95,24 +95,30 @@ pub async fn serve(
     info!("ready");
 
     let began = Instant::now();
-    tokio::select! {
-        () = until_told(&mut signals, tls.as_ref()) => {}
+    let signals_more = tokio::select! {
+        signals_more = until_told(&mut signals, tls.as_ref(), &lifecycle) => signals_more,
         // What is open ends with this process: nothing may be served any more.
         () = system.put_out() => {
             let up = began.elapsed();
             return Ok(Served::PutOut { listening, up });
         }
-    }
+    };
+    let at_once = async {
+        for _ in 0..signals_more {
+            signals.end().await;
+        }
+    };
+    tokio::pin!(at_once);
     tokio::select! {
         () = lifecycle.drain() => {}
-        () = signals.end() => bail!("told to go a second time, and went at once"),
+        () = &mut at_once => bail!("told to go a second time, and went at once"),
     }
     // Nobody listens any more only if both servers are gone already.
     let _ = end.send(true);
     let last = tokio::time::timeout(LAST_REQUESTS, async { tokio::join!(public, admin) });
     tokio::select! {
         _ = last => {}
-        () = signals.end() => bail!("told to go a second time, and went at once"),
+        () = at_once => bail!("told to go a second time, and went at once"),
     }
     system.stop().await;
     opened.close().await;
@@ -223,12 +229,21 @@ async fn start(
     Ok((system, opened))
 }
 
-async fn until_told(signals: &mut Signals, tls: Option<&Tls>) {
-    while signals.next().await == Told::Reload {
-        match tls.map(Tls::reload) {
-            None => info!("nothing to read again: http.tls_certificate is not set"),
-            Some(Ok(())) => info!("the certificate was read again"),
-            Some(Err(refused)) => error!(error = %refused, "the old certificate stays"),
+/// Waits until this node is told to go, by a signal or on the admin port; how many signals more end
+/// it at once. Whoever drains it may signal it once as well, as what supervises it does, and cuts
+/// nothing short.
+async fn until_told(signals: &mut Signals, tls: Option<&Tls>, lifecycle: &Lifecycle) -> usize {
+    let signalled = async {
+        while signals.next().await == Told::Reload {
+            match tls.map(Tls::reload) {
+                None => info!("nothing to read again: http.tls_certificate is not set"),
+                Some(Ok(())) => info!("the certificate was read again"),
+                Some(Err(refused)) => error!(error = %refused, "the old certificate stays"),
+            }
         }
+    };
+    tokio::select! {
+        () = signalled => 1,
+        () = lifecycle.is_draining() => 2,
     }
 }

@@ -8,6 +8,8 @@ use crate::judge::{History, settled, told};
 use crate::kube::{Installed, LOOKS, PATIENCE, Pod};
 use crate::log::{Conversation, Kind, Shared, What};
 use crate::people::{Actor, Way, sends, types, watches};
+use crate::said::Said;
+use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -35,6 +37,8 @@ pub struct Crowd {
     /// Where they talk, and who may read it.
     talks: Vec<(usize, Client)>,
     steps: Vec<Step>,
+    /// What pods say in their logs.
+    said: Said,
     over: watch::Sender<bool>,
     senders: Vec<JoinHandle<()>>,
     viewers: Vec<JoinHandle<()>>,
@@ -63,10 +67,12 @@ impl Crowd {
             log: log.clone(),
             talks: vec![(conversation, Client::new(&nodes, 0, "reader").await)],
             steps: Vec::new(),
+            said: Said::nothing(&installed.namespace),
             over,
             senders: Vec::new(),
             viewers: Vec::new(),
         };
+        crowd.said.follow(&installed.pods());
         for place in 0..VIEWERS {
             let start = if place % 2 == 0 { "seed" } else { "full" };
             let client = Client::new(&nodes, 0, start).await;
@@ -124,6 +130,7 @@ impl Crowd {
 
     /// What there is of pods now: with each that is told to end a step begins.
     pub fn sees(&mut self, pods: &[Pod]) {
+        self.said.follow(pods);
         for pod in pods.iter().filter(|pod| pod.ends) {
             if self.steps.iter().all(|step| step.pod != pod.name) {
                 self.steps.push(Step {
@@ -208,12 +215,18 @@ impl Crowd {
         figures
     }
 
-    /// What every pod gives of each conversation; what it says in its own log is to be no text.
+    /// What every pod gives of each conversation; what it says in its own log is to be no text, and
+    /// what those said that ended was none.
     async fn histories(&self, installed: &Installed) -> Vec<History> {
         let pods = installed.pods().into_iter().filter(|pod| pod.ready);
         let pods: Vec<Pod> = pods.collect();
         assert!(!pods.is_empty(), "nobody gives a history");
         let mut histories = Vec::new();
+        let mut leaks = BTreeSet::new();
+        let mut hears = |said: String| {
+            let leaked = said.lines().filter(|line| tests::names::has_text(line));
+            leaks.extend(leaked.map(str::to_owned));
+        };
         for (node, pod) in pods.iter().enumerate() {
             let ting = pod.ting();
             for (conversation, reader) in &self.talks {
@@ -230,11 +243,12 @@ impl Crowd {
                 let history = History::of(&mut self.log.open(), node, *conversation, &read);
                 histories.push(history);
             }
-            let said = installed.kubectl(&["logs", &pod.name]);
-            let mut log = self.log.open();
-            for line in said.lines().filter(|line| tests::names::has_text(line)) {
-                log.add(Some(0), What::Leaks(line.to_owned()));
-            }
+            hears(installed.kubectl(&["logs", &pod.name]));
+        }
+        self.said.all().for_each(hears);
+        let mut log = self.log.open();
+        for line in leaks {
+            log.add(Some(0), What::Leaks(line));
         }
         histories
     }

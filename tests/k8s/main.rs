@@ -28,5 +28,6 @@ mod image;
 mod kube;
 mod many;
 mod one;
+mod said;
 mod scale;
 mod walls;

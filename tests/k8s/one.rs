@@ -1,6 +1,7 @@
 //! One pod with the embedded store.
 
-use crate::kube::{self, Installed, kubectl};
+use crate::kube::{self, Installed, kubectl, until};
+use reqwest::Method;
 use tests::{Login, Person};
 
 /// A volume for the claim, on the machine that all nodes share.
@@ -18,7 +19,7 @@ fn volume(installed: &Installed, path: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_pod_keeps_its_history_when_it_is_deleted() {
+async fn one_pod_keeps_its_history_when_it_is_deleted_or_told_to_drain() {
     if !kube::is_there() {
         return;
     }
@@ -35,6 +36,16 @@ async fn one_pod_keeps_its_history_when_it_is_deleted() {
     installed.kubectl(&["delete", "pod", &before[0].name]);
     let after = installed.has(1).await;
     assert_ne!(before[0].name, after[0].name);
+    let pod = &after[0];
+    // It may end before the answer has arrived.
+    let _ = pod.ting().admin(Method::POST, "/drain").try_send().await;
+    let code = "jsonpath={.status.containerStatuses[0].lastState.terminated.exitCode}";
+    until("it has ended well and was started again", || {
+        installed.kubectl(&["get", "pod", &pod.name, "-o", code]) == "0"
+    })
+    .await;
+    let again = installed.has(1).await;
+    assert_eq!(pod.uid, again[0].uid);
     let history = service.history(&ada.auth, &room.target(), "").await;
     let texts: Vec<_> = history.iter().map(|message| &message["text"]).collect();
     assert_eq!(texts, ["hello"]);

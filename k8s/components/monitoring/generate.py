@@ -55,6 +55,8 @@ ALERTS = [
      f"sum {by()} (up{{{TING}}}) == 0 or absent(up{{{TING}}})"),
     ("TingNodeAway", "ticket", "5m", "{{ $labels.pod }} does not answer",
      f"up{{{TING}}} == 0"),
+    ("TingNotReady", "page", "5m", "{{ $labels.pod }} runs and is not ready",
+     f"{of('ting_ready')} == 0"),
     ("TingRequestsFail", "page", "5m", "{{ $value | humanizePercentage }} of the requests fail",
      f"{rate('ting_http_requests_total', SERVER_ERRORS)} / {rate('ting_http_requests_total')} > 0.01"),
     ("TingRequestsSlow", "ticket", "10m", "The slowest percent of the requests takes over {{ $value | humanizeDuration }}",
@@ -73,7 +75,8 @@ ALERTS = [
      f"{rate('ting_sockets_killed_total', TROUBLE, over=['why'])} > 1"),
     ("TingPasswordsRefused", "ticket", "10m", "{{ $value | humanize }} sign-ins a second are refused as too many wait",
      f"{rate('ting_passwords_refused_total')} > 0.1"),
-    ("TingMembersDisagree", "page", "2m", "Nodes disagree about who is a member",
+    # Pods are looked at one after the other, so in a rollout they differ all the time: longer than twelve of them take.
+    ("TingMembersDisagree", "page", "10m", "Nodes disagree about who is a member",
      f"max {by()} ({of('ting_view_version')}) - min {by()} ({of('ting_view_version')}) > 0"),
     ("TingMembersComeAndGo", "ticket", "0m", "Who is a member changed {{ $value }} times in an hour",
      f"max {by()} (max_over_time({of('ting_view_version')}[1h])) - min {by()} (min_over_time({of('ting_view_version')}[1h])) > 60"),
@@ -121,6 +124,7 @@ ROWS = [
         ("Answered last: 1, or not: 0", "short", [("{{pod}}", each_pod("ting_store_answers"))]),
     ]),
     ("The cluster", [
+        ("Ready: 1, or not: 0", "short", [("{{pod}}", each_pod("ting_ready"))]),
         ("Version of the view", "short", [("{{pod}}", each_pod("ting_view_version"))]),
         ("Round trip between nodes", "s", [
             ("half", quantile(0.5, "ting_link_round_trip_seconds")),
