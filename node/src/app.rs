@@ -7,6 +7,7 @@ use crate::origin::Origins;
 use crate::passwords::Passwords;
 use actors::System;
 use cql::{Store, UserId};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Deref;
 use std::sync::Arc;
 use tokio::sync::{Mutex, MutexGuard};
@@ -75,8 +76,28 @@ impl Deref for App {
 impl Parts {
     /// Held while a profile is read, changed and written as a whole.
     pub async fn profile(&self, user: UserId) -> MutexGuard<'_, ()> {
-        let place = user.0 % PROFILE_LOCKS as u64;
-        // A remainder by the length is always an index.
-        self.profiles[place as usize].lock().await
+        self.profiles[place_of(user)].lock().await
+    }
+}
+
+/// Which of the locks is that person's. Not their id's last bits: those say which node gave it.
+fn place_of(user: UserId) -> usize {
+    let mut hasher = DefaultHasher::new();
+    user.hash(&mut hasher);
+    // Below PROFILE_LOCKS, which is a usize.
+    (hasher.finish() % PROFILE_LOCKS as u64) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn people_of_one_node_have_locks_of_their_own() {
+        // Of one slot, each the first of a millisecond.
+        let ids = (0..256).map(|at| UserId((1_795_305_600_000 + at * 7) << 12));
+        let places: HashSet<usize> = ids.map(place_of).collect();
+        assert!(places.len() > PROFILE_LOCKS / 2, "{places:?}");
     }
 }

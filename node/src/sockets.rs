@@ -10,6 +10,7 @@ mod backend;
 mod bucket;
 mod connection;
 mod encoding;
+mod framing;
 mod handshake;
 mod inbox;
 mod line;

@@ -1,7 +1,7 @@
 //! Bodies: JSON or form-encoded, by `Content-Type`.
 
 use serde_json::{Value, json};
-use tests::{Ting, names};
+use tests::{Ghost, Ting, names};
 
 #[tokio::test]
 async fn everything_may_be_form_encoded() {
@@ -141,7 +141,10 @@ async fn a_wrong_type_is_invalid() {
         ("messageid", json!(-1)),
         ("messageid", json!(1.5)),
         ("messageid", json!(null)),
+        ("messageid", json!(1_u64 << 53)),
+        ("messageid", json!(u64::MAX)),
         ("rev", json!(-1)),
+        ("rev", json!(1_u64 << 53)),
         ("rev", json!("x")),
         ("claim", json!(7)),
     ] {
@@ -151,6 +154,43 @@ async fn a_wrong_type_is_invalid() {
         body[key] = value;
         let asked = ting.patch("/api/v1/message").cookie(&auth).json(&body);
         asked.await.refused(400, "invalid");
+    }
+}
+
+#[tokio::test]
+async fn a_number_that_javascript_does_not_read_exactly_is_invalid_on_the_socket_too() {
+    let ting = Ting::shared().await;
+    let room = ting.room().await;
+    let ada = room.person("ada").await;
+    let ghost = ada.types("x").await;
+    let last = (1_u64 << 53) - 1;
+    for (id, rev) in [(last + 1, 1), (u64::MAX, 1), (ghost.id, last + 1)] {
+        let body = json!({
+            "type": "channel", "target": room.name(), "messageid": id, "text": "y",
+            "typing": true, "rev": rev,
+        });
+        let answer = ada.patches(body).await;
+        assert_eq!(answer, json!({ "status": 400, "error": "invalid" }));
+    }
+    let body = json!({
+        "type": "channel", "target": room.name(), "messageid": ghost.id, "text": "y",
+        "typing": true, "rev": last,
+    });
+    assert_eq!(ada.patches(body).await, json!({ "status": 204 }));
+}
+
+#[tokio::test]
+async fn typing_that_is_null_is_typing() {
+    let ting = Ting::shared().await;
+    let room = ting.room().await;
+    for ada in [room.seed_person("seed").await, room.person("full").await] {
+        let body = json!({
+            "type": "channel", "target": room.name(), "text": "x", "typing": null,
+        });
+        let posted = ada.posts(body).await;
+        assert_eq!(posted["status"], 200, "{posted}");
+        let ghost = Ghost::of(posted["messageid"].as_u64().unwrap(), "", ada.here());
+        assert_eq!(ada.finds(&ghost).await["typing"], true);
     }
 }
 

@@ -38,6 +38,26 @@ const PACKETS: &[&str] = &[
     "bAAECAw==",
 ];
 
+/// What clients 2.x post when they poll, as text: packets behind their lengths.
+const LENGTHS: &[&str] = &[
+    "1:2",
+    "2:401:2",
+    "6:2probe1:5",
+    "24:42[\"enter\",{\"type\":\"x\"}]1:2",
+    "3:4𝕊3:4ab",
+    "2:4𝕊x",
+    "10:b4AAECAw==",
+];
+
+/// And as bytes: text or not, the digits of a length, the end of it, a packet.
+const LENGTHS_IN_BYTES: &[&[u8]] = &[
+    b"\x00\x01\xff2",
+    b"\x00\x02\xff40\x00\x01\xff2",
+    b"\x00\x05\xff4\xf0\x9d\x95\x8a\x00\x01\xff2",
+    b"\x01\x05\xff\x04\x01\x02\x03\x04",
+    b"\x01\x01\x00\xff\x04\x01\x02\x03\x04\x05\x06\x07\x08\x09",
+];
+
 /// The requests that are changed.
 const REQUESTS: &[&str] = &[
     "GET /restapi/v1/messages/channel/ting?lim=10&before=5 HTTP/1.1\r\nHost: x\r\nCookie: ting_auth=abc\r\n\r\n",
@@ -84,9 +104,9 @@ const PIECES: &[&[u8]] = &[
 ];
 
 /// Changes something about one of these, and often more than one thing.
-fn changed(rng: &mut StdRng, of: &[&str]) -> Vec<u8> {
+fn changed(rng: &mut StdRng, of: &[impl AsRef<[u8]>]) -> Vec<u8> {
     let one = of.choose(rng).unwrap();
-    let mut bytes = one.as_bytes().to_vec();
+    let mut bytes = one.as_ref().to_vec();
     for _ in 0..rng.random_range(1..=4) {
         let at = rng.random_range(0..=bytes.len());
         match rng.random_range(0..8) {
@@ -186,28 +206,32 @@ async fn requests(ting: Ting, mut rng: StdRng, count: usize) {
     }
 }
 
-/// Sends changed payloads by polling.
+/// Sends changed payloads by polling, as old and new clients do.
 async fn polls(ting: Ting, mut rng: StdRng, count: usize) {
-    let mut session: Option<String> = None;
+    let mut session: Option<(u8, String)> = None;
     for _ in 0..count {
-        let Some(sid) = &session else {
-            let opened = ting.get("/socket.io/?EIO=4&transport=polling").await;
-            if let Some(open) = opened
-                .text
-                .strip_prefix('0')
-                .filter(|_| opened.status == 200)
-            {
+        let Some((version, sid)) = &session else {
+            let version = rng.random_range(3..=4);
+            let path = format!("/socket.io/?EIO={version}&transport=polling");
+            let opened = ting.get(&path).await;
+            if opened.status == 200 {
+                let open = &opened.text[opened.text.find('{').unwrap()..];
                 let open: serde_json::Value = serde_json::from_str(open).unwrap();
-                session = open["sid"].as_str().map(str::to_owned);
+                session = open["sid"].as_str().map(|sid| (version, sid.to_owned()));
             }
             continue;
         };
-        let payload = changed(&mut rng, PACKETS);
-        let path = format!("/socket.io/?EIO=4&transport=polling&sid={sid}");
-        let answer = ting
-            .post(&path)
-            .body("text/plain;charset=UTF-8", payload)
-            .await;
+        let text = "text/plain;charset=UTF-8";
+        let (kind, payload) = match (version, rng.random_bool(0.5)) {
+            (4, _) => (text, changed(&mut rng, PACKETS)),
+            (_, true) => (text, changed(&mut rng, LENGTHS)),
+            (_, false) => (
+                "application/octet-stream",
+                changed(&mut rng, LENGTHS_IN_BYTES),
+            ),
+        };
+        let path = format!("/socket.io/?EIO={version}&transport=polling&sid={sid}");
+        let answer = ting.post(&path).body(kind, payload).await;
         assert!(answer.status < 500, "{}: {}", answer.status, answer.text);
         if answer.status != 200 {
             session = None;

@@ -165,6 +165,41 @@ async fn after_and_before_bound_both_ends_and_the_newest_win() {
 }
 
 #[tokio::test]
+async fn what_is_being_typed_is_on_the_page_where_its_place_is() {
+    let ting = Ting::shared().await;
+    let room = ting.room().await;
+    let [ada, bob] = room.people(["ada", "bob"]).await;
+    let first = ada.says("first").await.id;
+    let open = bob.types("between").await.id;
+    let last = ada.says("last").await.id;
+    for (query, expected, more) in [
+        ("".to_owned(), vec![last, open, first], "false"),
+        ("?lim=2".to_owned(), vec![last, open], "true"),
+        ("?lim=1".to_owned(), vec![last], "true"),
+        (format!("?before={last}"), vec![open, first], "false"),
+        (format!("?before={last}&lim=1"), vec![open], "true"),
+        (format!("?before={open}"), vec![first], "false"),
+        (format!("?after={first}"), vec![last, open], "false"),
+        // Only what is being typed is more.
+        (format!("?after={first}&lim=1"), vec![last], "true"),
+        (format!("?after={open}"), vec![last], "false"),
+        (format!("?after={open}&lim=1"), vec![last], "false"),
+        (format!("?after={open}&before={last}"), vec![], "false"),
+        (format!("?after={first}&before={last}"), vec![open], "false"),
+    ] {
+        let path = format!("{}{query}", ada.here().history_path());
+        let answer = ting.get(&path).await.is(200);
+        assert_eq!(
+            ids(answer.json().as_array().unwrap()),
+            expected,
+            "{query}: {}",
+            answer.text
+        );
+        assert_eq!(answer.header("ting-more"), Some(more), "{query}");
+    }
+}
+
+#[tokio::test]
 async fn erased_messages_leave_no_trace() {
     let ting = Ting::shared().await;
     let ada = ting.room().await.person("ada").await;

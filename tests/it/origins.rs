@@ -61,6 +61,31 @@ async fn every_write_with_a_cookie_is_held_against_the_origin() {
 }
 
 #[tokio::test]
+async fn only_what_a_browser_sends_by_itself_is_held_against_the_origin() {
+    let ting = Ting::shared().await;
+    let room = ting.room().await;
+    let (name, auth) = ting.signs_in("ada").await;
+    let evil = "https://evil.example";
+    let message = json!({ "type": "channel", "target": room.name(), "text": "x", "typing": false });
+    let says = || {
+        let ask = ting.post("/api/v1/message").json(&message);
+        ask.bearer(&auth).header("origin", evil)
+    };
+    says().await.is(200);
+    says().cookie(&auth).await.refused(403, "forbidden");
+    let user = format!("/restapi/v1/users/{name}");
+    let profile = || ting.patch(&user).json(&json!({ "gender": "male" }));
+    profile().bearer(&auth).header("origin", evil).await.is(204);
+    // Signing in has no cookie and gives one: a page could make somebody be another.
+    let bob = json!({ "username": names::unique("bob") });
+    let signs_in = ting.post("/restapi/v1/sessions").json(&bob);
+    signs_in
+        .header("origin", evil)
+        .await
+        .refused(403, "forbidden");
+}
+
+#[tokio::test]
 async fn reading_is_not_held_against_the_origin() {
     let ting = Ting::shared().await;
     let answer = ting

@@ -242,3 +242,22 @@ async fn entering_a_private_repeats_what_is_being_typed_in_it() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_cursor_gives_each_of_the_two_the_others_name() {
+    let ting = Ting::shared().await;
+    let Three { ada, bob, .. } = three(&ting).await;
+    let ghost = ada.types("psst").await;
+    for (person, other) in [(&ada, &bob), (&bob, &ada)] {
+        let cursor = person
+            .until("the cursor of the private", |events| {
+                let mut cursors = events.iter().filter(|e| e.name == "cursor");
+                let cursor = cursors.find(|e| e.args[0]["type"] == "user")?;
+                Some(cursor.args[0].clone())
+            })
+            .await;
+        assert_eq!(cursor["target"], other.name, "told to {}", person.name);
+        let low = cursor["low"].as_u64().unwrap();
+        assert!(low <= ghost.id, "{low} is above what is being typed");
+    }
+}

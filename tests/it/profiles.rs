@@ -97,6 +97,10 @@ async fn only_oneself_may_change_oneself() {
     };
     asked(None).await.refused(403, "forbidden");
     asked(Some(&bobs)).await.refused(403, "forbidden");
+    // Whatever they ask.
+    let broken = ting.patch(&path(&ada)).cookie(&bobs);
+    let broken = broken.body("application/json", "{").await;
+    broken.refused(403, "forbidden");
     let nobody = ting.patch(&format!("/restapi/v1/users/{}", names::unique("nobody")));
     nobody
         .cookie(&bobs)

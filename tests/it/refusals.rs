@@ -107,6 +107,26 @@ async fn a_body_that_is_too_large_is_413() {
 }
 
 #[tokio::test]
+async fn who_may_not_ask_is_told_so_however_large_the_body_is() {
+    let ting = Ting::shared().await;
+    let name = names::unique("ada");
+    for (method, path, refused) in [
+        ("POST", "/restapi/v1/messages/channel/ting", 401),
+        ("PATCH", "/restapi/v1/messages/1", 401),
+        ("POST", "/api/v1/message", 403),
+        ("PATCH", &format!("/restapi/v1/users/{name}"), 403),
+    ] {
+        let head = format!(
+            "{method} {path} HTTP/1.1\nHost: {}\nContent-Type: application/json\n\
+             Content-Length: 999999999",
+            ting.address()
+        );
+        let (status, said) = raw::request(&ting.address(), &head, b"{").await;
+        assert_eq!(status, refused, "{method} {path}: {said}");
+    }
+}
+
+#[tokio::test]
 async fn a_body_as_long_as_the_longest_text_is_not_too_large() {
     let ting = Ting::shared().await;
     let room = ting.room().await;

@@ -151,22 +151,38 @@ async fn an_unknown_message_is_404_and_another_conversation_is_400() {
     let room = ting.room().await;
     for ada in typists(&room).await {
         let ghost = ada.types("here").await;
-        let elsewhere = json!({
-            "type": "channel", "target": "ting", "messageid": ghost.id, "text": "there",
-            "typing": true,
-        });
-        let answer = ada.patches(elsewhere).await;
-        assert_eq!(answer["status"], 400, "{answer}");
-        assert_eq!(answer["error"], "conversation", "{answer}");
-        let unknown = json!({
-            "type": "channel", "target": room.name(), "messageid": ghost.id - 32, "text": "x",
-            "typing": true,
-        });
-        let answer = ada.patches(unknown).await;
-        assert_eq!(
-            (&answer["status"], &answer["error"]),
-            (&json!(404), &json!("not_found"))
-        );
+        let patches = async |kind: &str, target: &str, id: u64| {
+            let body = json!({
+                "type": kind, "target": target, "messageid": id, "text": "there", "typing": true,
+            });
+            let answer = ada.patches(body.clone()).await;
+            let (status, error) = (answer["status"].as_u64(), answer["error"].clone());
+            assert!(error.is_string(), "{body}: {answer}");
+            (status.unwrap(), error.as_str().unwrap().to_owned())
+        };
+        let nowhere = names::unique("none");
+        for (kind, target) in [
+            ("channel", "ting"),
+            ("channel", &nowhere),
+            ("user", &nowhere),
+            ("user", &ada.name),
+        ] {
+            let refused = patches(kind, target, ghost.id).await;
+            assert_eq!(refused, (400, "conversation".to_owned()), "{kind} {target}");
+            let refused = patches(kind, target, ghost.id - 32).await;
+            assert_eq!(refused, (404, "not_found".to_owned()), "{kind} {target}");
+        }
+        let refused = patches("channel", room.name(), ghost.id - 32).await;
+        assert_eq!(refused, (404, "not_found".to_owned()));
+        let refused = patches("group", room.name(), ghost.id).await;
+        assert_eq!(refused, (400, "invalid".to_owned()));
+        // Where it is, it is as it was.
+        assert_eq!(ada.finds(&ghost).await["text"], "here");
+        ada.sends(&ghost, "here").await;
+        for (kind, target) in [("channel", "ting"), ("channel", &nowhere)] {
+            let refused = patches(kind, target, ghost.id).await;
+            assert_eq!(refused, (400, "conversation".to_owned()), "{kind} {target}");
+        }
     }
 }
 

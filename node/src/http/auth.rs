@@ -60,7 +60,12 @@ async fn who(headers: &HeaderMap, app: &App) -> Result<Option<SignIn>, Failure> 
 
 /// The token that a request shows; one in `Authorization` was meant more than a cookie.
 pub fn token(headers: &HeaderMap) -> Option<SessionToken> {
-    bearer(headers).or_else(|| cookies(headers).find_map(|value| SessionToken::parse(&value)))
+    bearer(headers).or_else(|| cookie_token(headers))
+}
+
+/// The token in the cookies: of several with the name, the first that holds one.
+pub fn cookie_token(headers: &HeaderMap) -> Option<SessionToken> {
+    cookies(headers).find_map(|value| SessionToken::parse(&value))
 }
 
 /// Whether a browser may have sent it on its own.
@@ -85,7 +90,7 @@ fn cookies(headers: &HeaderMap) -> impl Iterator<Item = String> {
         .flat_map(Cookie::split_parse)
         .filter_map(Result::ok)
         .filter(|cookie| cookie.name() == COOKIE)
-        .map(|cookie| cookie.value().to_owned())
+        .map(|cookie| cookie.value_trimmed().to_owned())
 }
 
 /// `Set-Cookie` with this token, for as long as a sign-in lasts unused.
@@ -134,6 +139,7 @@ mod tests {
             format!("theme=dark; ting_auth={shown}; x=y"),
             format!("x; =; ting_auth={shown};"),
             format!("ting_auth=old; ting_auth={shown}"),
+            format!("a=1;ting_auth=\"{shown}\" ; c=3"),
         ] {
             assert_eq!(token(&headers(&[("cookie", &line)])), Some(ours.clone()));
         }

@@ -4,6 +4,7 @@
 //! name says whether it is text, a number or a yes or no.
 
 use crate::http::error::Failure;
+use crate::http::guard::NoBody;
 use crate::refusal::Refusal;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
@@ -20,6 +21,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = Failure;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
+        if let Some(NoBody(refusal)) = request.extensions().get::<NoBody>() {
+            return Err((*refusal).into());
+        }
         let format = Format::of(request.headers()).ok_or(Refusal::MALFORMED)?;
         let bytes = Bytes::from_request(request, state)
             .await

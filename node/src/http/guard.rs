@@ -33,18 +33,28 @@ const BODY_BYTES_DRAINED: usize = 1_024 * 1_024;
 
 const TOO_LARGE: Refusal = Refusal::new(413, "too_large");
 
+/// Where people sign in, which puts a cookie where there was none.
+const SESSIONS: &str = "/restapi/v1/sessions";
+
+/// Why there is no body. It is told by who wants one, after all that is refused without.
+#[derive(Debug, Clone, Copy)]
+pub struct NoBody(pub Refusal);
+
 /// Reads the body, so that no handler waits for one.
 pub async fn whole_body(request: Request, next: Next) -> Response {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     // Told beforehand, it need not be sent.
-    if body.size_hint().lower() > BODY_BYTES_DRAINED as u64 {
-        return Failure::from(TOO_LARGE).into_response();
-    }
-    let read = tokio::time::timeout(BODY_TIME, collect(body)).await;
-    match read.unwrap_or(Err(Refusal::new(408, "malformed"))) {
-        Ok(bytes) => next.run(Request::from_parts(parts, bytes.into())).await,
-        Err(refusal) => Failure::from(refusal).into_response(),
-    }
+    let read = if body.size_hint().lower() > BODY_BYTES_DRAINED as u64 {
+        Err(TOO_LARGE)
+    } else {
+        let read = tokio::time::timeout(BODY_TIME, collect(body)).await;
+        read.unwrap_or(Err(Refusal::new(408, "malformed")))
+    };
+    let bytes = read.unwrap_or_else(|refusal| {
+        parts.extensions.insert(NoBody(refusal));
+        Bytes::new()
+    });
+    next.run(Request::from_parts(parts, bytes.into())).await
 }
 
 async fn collect(body: Body) -> Result<Bytes, Refusal> {
@@ -113,7 +123,7 @@ fn writes(request: &Request) -> bool {
         *request.method(),
         Method::GET | Method::HEAD | Method::OPTIONS
     );
-    !safe && (has_cookie(request.headers()) || request.uri().path().ends_with("/sessions"))
+    !safe && (has_cookie(request.headers()) || request.uri().path() == SESSIONS)
 }
 
 fn origin(request: &Request) -> Option<&HeaderValue> {
@@ -190,5 +200,26 @@ mod tests {
             let refusal = collect(vec![b'a'; more].into()).await.unwrap_err();
             assert_eq!((refusal.status, refusal.code), (413, "too_large"));
         }
+    }
+
+    #[test]
+    fn a_write_is_one_with_a_cookie_or_a_sign_in() {
+        let is_write = |method: Method, path: &str, headers: &[(HeaderName, &str)]| {
+            let mut request = Request::builder().method(method).uri(path);
+            for (name, value) in headers {
+                request = request.header(name, *value);
+            }
+            writes(&request.body(Body::empty()).unwrap())
+        };
+        let cookie = [(header::COOKIE, "ting_auth=x")];
+        let bearer = [(header::AUTHORIZATION, "Bearer x")];
+        assert!(is_write(Method::PATCH, "/api/v1/message", &cookie));
+        assert!(!is_write(Method::PATCH, "/api/v1/message", &bearer));
+        assert!(!is_write(Method::GET, SESSIONS, &cookie));
+        assert!(is_write(Method::POST, SESSIONS, &[]));
+        // Somebody may be called so.
+        let path = "/restapi/v1/users/sessions";
+        assert!(!is_write(Method::PATCH, path, &bearer));
+        assert!(is_write(Method::PATCH, path, &cookie));
     }
 }

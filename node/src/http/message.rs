@@ -7,12 +7,13 @@ use crate::http::body::Body;
 use crate::http::error::{Error, Failure};
 use crate::http::messages::{INTEGER_END, Kind, text_or_erased};
 use crate::refusal::Refusal;
-use actors::{Patch, Patched, Post, Posted, Via};
+use actors::edge::Target;
+use actors::{Destination, Patch, Patched, Post, Posted, Via};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use cql::{MessageId, MessageText};
+use cql::{Conversation, MessageId, MessageText, SignIn, UserId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -125,7 +126,7 @@ pub struct GoOn {
         (status = 204, description = "Done; if it was sent, it is durable"),
         (status = 400, description = "Too long, sent with another text, or begun elsewhere", body = Error),
         (status = 403, description = "No session, or another's message", body = Error),
-        (status = 404, description = "No such message, channel or person", body = Error),
+        (status = 404, description = "No such message", body = Error),
         (status = 429, description = "Sent too fast", body = Error),
     ),
     security(("cookie" = []), ("bearer" = []))
@@ -140,7 +141,10 @@ pub async fn go_on(
         return Err(Refusal::INVALID.into());
     }
     let text = text_or_erased(asked.text)?;
-    let to = resolve(&app.system, Some(&by), &asked.r#type, &asked.target).await?;
+    let found = resolve(&app.system, Some(&by), &asked.r#type, &asked.target).await;
+    let to = found
+        .map_err(Refusal::from)
+        .or_else(|refusal| or_nowhere(&by, refusal))?;
     let patched = app
         .system
         .patch(Patch {
@@ -157,5 +161,19 @@ pub async fn go_on(
     Ok(match patched {
         Patched::Done => StatusCode::NO_CONTENT.into_response(),
         Patched::Anew(posted) => Json(Begun::from(posted)).into_response(),
+    })
+}
+
+/// Where a change goes that names a conversation nobody knows: to one that holds nothing, which
+/// answers as each does for a message that is not there, and tells one that is elsewhere from one
+/// that is nowhere.
+pub fn or_nowhere(by: &SignIn, refusal: Refusal) -> Result<Destination, Refusal> {
+    if refusal != Refusal::NOT_FOUND {
+        return Err(refusal);
+    }
+    Ok(Destination {
+        // Ids say when they were given, so nobody has this one.
+        conversation: Conversation::private(by.user, UserId(0)),
+        target: Target::User(by.username.clone()),
     })
 }

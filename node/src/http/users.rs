@@ -7,8 +7,9 @@ use crate::http::auth::SignedIn;
 use crate::http::body::Body;
 use crate::http::error::{Error, Failure};
 use crate::refusal::Refusal;
-use axum::extract::State;
+use axum::extract::{FromRequestParts, State};
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::{Extension, Json};
 use cql::{
     Birthday, Email, Gender, Millis, Profile, ProfileChanges, ProfileError, SignIn, StoreError,
@@ -71,6 +72,24 @@ pub async fn person(
     }))
 }
 
+/// Who asks about oneself, as the path says; others are refused, whatever they ask.
+#[derive(Debug)]
+pub struct Oneself(SignIn);
+
+impl FromRequestParts<App> for Oneself {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
+        let At(username) = At::<String>::from_request_parts(parts, app).await?;
+        let SignedIn(by) =
+            <SignedIn as FromRequestParts<App>>::from_request_parts(parts, app).await?;
+        if Username::parse(&username).ok().as_ref() != Some(&by.username) {
+            return Err(Refusal::FORBIDDEN.into());
+        }
+        Ok(Oneself(by))
+    }
+}
+
 /// What may be changed; what is not named stays.
 #[derive(Debug, ToSchema)]
 #[schema(as = ProfileChanges)]
@@ -106,13 +125,9 @@ pub struct Wished {
 pub async fn change(
     State(app): State<App>,
     Extension(client): Extension<Client>,
-    At(username): At<String>,
-    SignedIn(by): SignedIn,
+    Oneself(by): Oneself,
     Body(asked): Body<Map<String, Value>>,
 ) -> Result<StatusCode, Failure> {
-    if Username::parse(&username).ok().as_ref() != Some(&by.username) {
-        return Err(Refusal::FORBIDDEN.into());
-    }
     let wishes = Wishes::read(asked, app.system.now()).map_err(Failure::Fields)?;
     if wishes.password.is_some() {
         app.sign_ins.take(&client)?;

@@ -113,6 +113,14 @@ impl Connection {
         self.socket.connected()
     }
 
+    /// For how long a client that is to poll has not; no time at all on a WebSocket.
+    pub fn unpolled_for(&self, now: Instant) -> Duration {
+        match self.socket.transport_type() {
+            TransportType::Polling => self.line.unpolled_for(now),
+            TransportType::Websocket => Duration::ZERO,
+        }
+    }
+
     /// Emits packets back to back; `frames` is what they look like on a WebSocket.
     ///
     /// They are written past the library when nothing of its is under way. That costs half, and
@@ -155,11 +163,8 @@ impl Connection {
         self.events.load(Ordering::Acquire)
     }
 
-    /// The library counts waiting packets, but some are long. Polling clients are left to that.
+    /// The library counts waiting packets, but some are long.
     fn has_place_for(&self, packets: &[Packet]) -> bool {
-        if self.socket.transport_type() != TransportType::Websocket {
-            return true;
-        }
         let written = self.line.written();
         let length = |packet: &Packet| packet.event.len() + packet.body.get().len();
         let bytes = packets.iter().map(length).sum::<usize>() as u64;

@@ -1,13 +1,16 @@
 //! Who gets a socket, and what is kept of the request that asked for it.
 //!
 //! Stands before the socket library: refuses pages of other origins and addresses with too many
-//! sockets that nobody logged in on, turns away requests for sockets that were hung up, and
-//! passes on a copy of the request's head. The library keeps that head as long as the socket
-//! lives, and the original is a slice of a read buffer of 16 KB.
+//! sockets that nobody logged in on, turns away requests for sockets that were hung up and bodies
+//! that the library can't be trusted with ([`framing`]), and passes on a copy of the request's
+//! head. The library keeps that head as long as the socket lives, and the original is a slice of
+//! a read buffer of 16 KB.
 
 use super::connection::lock;
+use super::framing;
 use super::line::Line;
-use super::{Edge, Inner};
+use super::{Edge, Inner, PACKET_MAX};
+use crate::http::auth::cookie_token;
 use crate::listener::{Admitted, Peer};
 use crate::refusal::Refusal;
 use axum::Router;
@@ -16,9 +19,10 @@ use axum::extract::ConnectInfo;
 use axum::response::{IntoResponse, Response};
 use cql::SessionToken;
 use futures::future::{BoxFuture, Either};
-use http::header::{CONTENT_TYPE, COOKIE, HOST, ORIGIN, RETRY_AFTER, SEC_WEBSOCKET_KEY};
+use http::header::{CONTENT_TYPE, HOST, ORIGIN, RETRY_AFTER, SEC_WEBSOCKET_KEY};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
+use http::{HeaderValue, Method, Request, StatusCode, Uri};
+use http_body::Body as _;
 use hyper::upgrade::OnUpgrade;
 use socketioxide::socket::Sid;
 use std::convert::Infallible;
@@ -34,6 +38,9 @@ const PATH: &str = "/socket.io";
 /// How long a polling request may take: several times the pause between pings, each of which
 /// answers one.
 const POLL_LIMIT: Duration = Duration::from_secs(30);
+
+/// The `Content-Type` that makes the library read a body of Engine.IO 3 as bytes, not as text.
+const BINARY: &[u8] = b"application/octet-stream";
 
 /// How long to wait when too many sockets of one address wait to log in.
 const RETRY_WAITING: Duration = Duration::from_secs(10);
@@ -154,7 +161,9 @@ impl Inner {
         if !attached.origins.allows(origin, host.unwrap_or(""), tls) {
             return refused(Refusal::FORBIDDEN);
         }
-        let Asked { sid, is_websocket } = Asked::read(parts.uri.query().unwrap_or(""));
+        let Asked {
+            sid, is_websocket, ..
+        } = Asked::read(parts.uri.query().unwrap_or(""));
         if let Some(sid) = sid {
             let line = sid
                 .parse::<Sid>()
@@ -170,7 +179,7 @@ impl Inner {
         let websocket = (is_websocket && parts.method == Method::GET).then_some(peer);
         websocket.iter().for_each(Peer::becomes_socket);
         let handshake = Handshake {
-            token: cookie(&parts.headers, "ting_auth").and_then(SessionToken::parse),
+            token: cookie_token(&parts.headers),
             websocket,
             waiting: Mutex::new(Some(admitted)),
         };
@@ -197,26 +206,41 @@ impl Inner {
         if is_websocket {
             return self.engine.answer(request).await;
         }
-        tokio::select! {
+        let poll = (request.method() == Method::GET).then(|| line.poll());
+        let response = tokio::select! {
             biased;
             () = line.until_cut() => session_unknown(),
             response = self.within_limit(request) => response,
+        };
+        if let Some(poll) = poll
+            && response.status() == StatusCode::OK
+        {
+            poll.answered(response.body().size_hint().lower());
         }
+        response
     }
 
     async fn within_limit(&self, request: Request<Body>) -> Response {
-        match tokio::time::timeout(POLL_LIMIT, self.engine.answer(request)).await {
+        let answered = async {
+            match framed(request).await {
+                Ok(request) => self.engine.answer(request).await,
+                Err(status) => status.into_response(),
+            }
+        };
+        match tokio::time::timeout(POLL_LIMIT, answered).await {
             Ok(response) => response,
             Err(_) => StatusCode::REQUEST_TIMEOUT.into_response(),
         }
     }
 }
 
-/// What a request's query says, as far as it matters here.
+/// What a request's query says, as far as it matters here, and as the library reads it.
 #[derive(Debug, PartialEq)]
 struct Asked<'a> {
     sid: Option<&'a str>,
     is_websocket: bool,
+    /// Clients 4.x and 3.x, whose packets have no lengths before them.
+    is_version_4: bool,
 }
 
 impl<'a> Asked<'a> {
@@ -225,11 +249,33 @@ impl<'a> Asked<'a> {
             let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
             pairs.find(|(name, _)| *name == key).map(|(_, value)| value)
         };
+        // Of these the library drops what follows another equals sign.
+        let word = |key| first(key).and_then(|value| value.split('=').next());
         Asked {
             sid: first("sid"),
-            is_websocket: first("transport") == Some("websocket"),
+            is_websocket: word("transport") == Some("websocket"),
+            is_version_4: word("EIO") == Some("4"),
         }
     }
+}
+
+/// The same request, if the library can be given it: what clients 2.x post as text is read whole
+/// and goes on packet by packet.
+async fn framed(request: Request<Body>) -> Result<Request<Body>, StatusCode> {
+    let asked = Asked::read(request.uri().query().unwrap_or(""));
+    let kind = request.headers().get(CONTENT_TYPE);
+    let is_binary = kind.is_some_and(|kind| kind.as_bytes() == BINARY);
+    if request.method() != Method::POST || asked.is_version_4 || is_binary {
+        return Ok(request);
+    }
+    let (parts, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, PACKET_MAX)
+        .await
+        // If it broke off instead, nobody reads the answer.
+        .map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)?;
+    let packets = framing::packets(&body).ok_or(StatusCode::BAD_REQUEST)?;
+    let packets = futures::stream::iter(packets.into_iter().map(Ok::<_, Infallible>));
+    Ok(Request::from_parts(parts, Body::from_stream(packets)))
 }
 
 /// A head with what the library needs of it, in memory of its own.
@@ -250,18 +296,6 @@ fn copied(parts: &mut Parts) -> Parts {
         copied.extensions.insert(upgrade);
     }
     copied
-}
-
-/// The value of a cookie.
-fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers
-        .get_all(COOKIE)
-        .iter()
-        .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| line.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='))
-        .find(|(key, _)| *key == name)
-        .map(|(_, value)| value.trim_matches('"'))
 }
 
 fn refused(refusal: Refusal) -> Response {

@@ -13,6 +13,7 @@ use super::login;
 use super::metric;
 use super::payload::{Inbound, Patch, Place, Post};
 use super::registry::Registry;
+use crate::http::message::or_nowhere;
 use crate::refusal::Refusal;
 use actors::edge::Kill;
 use actors::{Patched, Posted, Via};
@@ -304,7 +305,7 @@ async fn tell(
                 via,
                 to,
                 text,
-                typing,
+                typing: typing.unwrap_or(true),
                 key,
             });
             Ok(Box::pin(async move { Ok(begun(posted.await?)) }))
@@ -325,7 +326,8 @@ async fn tell(
                 Err(TextError::Empty) => None,
                 Err(error @ TextError::Length) => return Err(error.into()),
             };
-            let to = backend.destination(by, &r#type, &target).await?;
+            let found = backend.destination(by, &r#type, &target).await;
+            let to = found.or_else(|refusal| or_nowhere(by, refusal))?;
             let (by, via) = (by.clone(), Via::Connection(connection));
             let patch = actors::Patch {
                 by,

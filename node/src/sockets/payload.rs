@@ -2,6 +2,7 @@
 //!
 //! `Debug` shows no text, since what is typed and erased must not reach a log.
 
+use crate::http::messages::INTEGER_END;
 use crate::refusal::Refusal;
 use actors::edge::Wants;
 use cql::MessageId;
@@ -79,8 +80,8 @@ pub struct Post {
     pub r#type: String,
     pub target: String,
     pub text: String,
-    #[serde(default = "yes")]
-    pub typing: bool,
+    #[serde(default)]
+    pub typing: Option<bool>,
     #[serde(default)]
     pub key: Option<String>,
 }
@@ -99,10 +100,6 @@ pub struct Patch {
     pub claim: Option<String>,
 }
 
-fn yes() -> bool {
-    true
-}
-
 impl Inbound {
     /// Reads the JSON array that is an event: its name, then its arguments, of which the first
     /// counts.
@@ -115,7 +112,7 @@ impl Inbound {
             "enter" => Ok(Inbound::Enter(object(argument, |_| true)?)),
             "leave" => Ok(Inbound::Leave(object(argument, |_| true)?)),
             "post-message" => Ok(Inbound::Post(object(argument, Post::is_valid)?)),
-            "patch-message" => Ok(Inbound::Patch(object(argument, |_| true)?)),
+            "patch-message" => Ok(Inbound::Patch(object(argument, Patch::is_valid)?)),
             _ => Err(Refusal::MALFORMED),
         }
     }
@@ -159,6 +156,13 @@ impl Post {
         self.key
             .as_ref()
             .is_none_or(|key| (1..=KEY_MAX).contains(&key.chars().take(KEY_MAX + 1).count()))
+    }
+}
+
+impl Patch {
+    fn is_valid(&self) -> bool {
+        let exact = |number: &u64| *number < INTEGER_END;
+        exact(&self.messageid.0) && self.rev.iter().all(exact)
     }
 }
 

@@ -15,30 +15,21 @@ fn a_query_tells_old_sockets_from_new_ones() {
     let expected = Asked {
         sid: Some("abc"),
         is_websocket: true,
+        is_version_4: true,
     };
     assert_eq!(asked, expected);
     let asked = Asked::read("EIO=3&transport=polling");
     let expected = Asked {
         sid: None,
         is_websocket: false,
+        is_version_4: false,
     };
     assert_eq!(asked, expected);
     // As the library reads it: there is a name, though no socket has it.
     assert_eq!(Asked::read("sid=&EIO=4").sid, Some(""));
-}
-
-#[test]
-fn a_cookie_is_found_among_others() {
-    let parts = head(
-        "/",
-        &[
-            ("cookie", "a=1; ting_auth_not=no"),
-            ("cookie", "b=2;ting_auth=\"yes\" ; c=3"),
-        ],
-    );
-    assert_eq!(cookie(&parts.headers, "ting_auth"), Some("yes"));
-    assert_eq!(cookie(&parts.headers, "c"), Some("3"));
-    assert_eq!(cookie(&parts.headers, "d"), None);
+    assert!(Asked::read("EIO=4&transport=websocket=x").is_websocket);
+    assert!(!Asked::read("EIO=3=4&transport=polling").is_version_4);
+    assert!(!Asked::read("EIO=3&EIO=4&transport=polling").is_version_4);
 }
 
 #[test]

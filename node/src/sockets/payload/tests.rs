@@ -53,7 +53,7 @@ fn a_message_begins_and_goes_on() {
         r#type: "channel".into(),
         target: "ting".into(),
         text: "h".into(),
-        typing: true,
+        typing: None,
         key: None,
     };
     assert_eq!(post, Ok(Inbound::Post(expected)));
@@ -118,15 +118,33 @@ fn wrong_input_is_told_from_unreadable_input() {
     assert!(post(&"λ".repeat(64)).is_ok());
     assert_eq!(post(&"λ".repeat(65)), Err(Refusal::INVALID));
     assert_eq!(post(""), Err(Refusal::INVALID));
-    let id = |id| {
-        let place =
-            json!({"type": "user", "target": "b", "text": "h", "typing": true, "messageid": id});
-        read("patch-message", place)
+    let patch = |key: &str, value: &Value| {
+        let mut patch =
+            json!({"type": "user", "target": "b", "text": "h", "typing": true, "messageid": 7});
+        patch[key] = value.clone();
+        read("patch-message", patch)
     };
-    assert!(id(json!(7)).is_ok());
-    for wrong in [json!(-1), json!("7"), json!(1.5), json!(null)] {
-        assert_eq!(id(wrong.clone()), Err(Refusal::INVALID), "{wrong}");
+    for key in ["messageid", "rev"] {
+        for right in [json!(7), json!((1_u64 << 53) - 1)] {
+            assert!(patch(key, &right).is_ok(), "{key} {right}");
+        }
+        for wrong in [json!(-1), json!("7"), json!(1.5), json!(1_u64 << 53)] {
+            assert_eq!(patch(key, &wrong), Err(Refusal::INVALID), "{key} {wrong}");
+        }
     }
+    assert!(patch("rev", &json!(null)).is_ok());
+    assert_eq!(patch("messageid", &json!(null)), Err(Refusal::INVALID));
+}
+
+#[test]
+fn what_is_null_is_not_given() {
+    let post = json!({"type": "channel", "target": "ting", "text": "h"});
+    let mut nulls = post.clone();
+    nulls["typing"] = json!(null);
+    nulls["key"] = json!(null);
+    let given = read("post-message", post);
+    assert!(given.is_ok());
+    assert_eq!(read("post-message", nulls), given);
 }
 
 #[test]

@@ -204,6 +204,102 @@ async fn a_polling_socket_is_ended_by_its_switch_too() {
 }
 
 #[tokio::test]
+async fn what_waits_for_a_polling_client_has_a_limit_in_bytes() {
+    let mut node = Node::start().await;
+    let (query, connection) = polling(&mut node).await;
+    let (sockets, registry) = (node.edge.sockets(), node.edge.0.registry.clone());
+    let entries = [encoding::tests::entry(1, &"x".repeat(50_000), true)];
+    let packet = [sockets.encode(Event::TypingMessages(&entries))];
+    // More in all than may wait, but it is polled.
+    for _ in 0..180 {
+        sockets.emit(connection, &packet);
+        let (status, _) = request(node.address, "GET", &query, &[], "").await;
+        assert_eq!(status, 200);
+    }
+    assert!(registry.get(connection).is_some());
+    let mut waiting = 0;
+    while registry.get(connection).is_some() {
+        sockets.emit(connection, &packet);
+        waiting += 1;
+        assert!(waiting < 300, "only the library's limit of packets holds");
+    }
+    assert!(waiting > 100, "{waiting}");
+    assert_eq!(node.told().await, Told::Disconnected(connection));
+}
+
+#[tokio::test]
+async fn a_polling_client_that_asks_for_nothing_is_ended() {
+    let mut node = Node::start().await;
+    let (silent_query, silent) = polling(&mut node).await;
+    let (query, asking) = polling(&mut node).await;
+    let address = node.address;
+    tokio::spawn(async move { while request(address, "GET", &query, &[], "").await.0 == 200 {} });
+    let (registry, io) = (node.edge.0.registry.clone(), node.edge.0.io.clone());
+    let later = |seconds| Instant::now() + Duration::from_secs(seconds);
+    let asks = registry.get(asking).unwrap();
+    within(async {
+        while asks.unpolled_for(later(60)) > Duration::ZERO {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+    // From here on nothing is awaited, so it goes on asking.
+    reaper::sweep(&registry, &io, later(5));
+    assert!(registry.get(silent).is_some());
+    reaper::sweep(&registry, &io, later(60));
+    assert!(registry.get(silent).is_none());
+    assert!(registry.get(asking).is_some());
+    assert_eq!(node.told().await, Told::Disconnected(silent));
+    // It answers pings, as if it had heard one.
+    let (status, _) = request(address, "POST", &silent_query, &[], "3").await;
+    assert_eq!(status, 400);
+}
+
+/// Posts as clients 2.x do when they poll: first what is to be refused, then a login.
+async fn posts_of_version_3(to_be_refused: &[&str]) -> Vec<u16> {
+    let mut node = Node::start().await;
+    let (_, open) = request(node.address, "GET", "EIO=3&transport=polling", &[], "").await;
+    let (_, open) = open.split_once(":0").unwrap();
+    let open: serde_json::Value = serde_json::from_str(open).unwrap();
+    let query = format!(
+        "EIO=3&transport=polling&sid={}",
+        open["sid"].as_str().unwrap()
+    );
+    let (_, connected) = request(node.address, "GET", &query, &[], "").await;
+    assert!(connected.contains(":40"), "{connected}");
+    let text = [("content-type", "text/plain;charset=UTF-8")];
+    let mut answers = Vec::new();
+    for body in to_be_refused {
+        let (status, _) = request(node.address, "POST", &query, &text, body).await;
+        answers.push(status);
+    }
+    let token = node.actors.sign_in("ada");
+    let login = json!(["login", {"username": "ada", "ting_auth": token, "other": "𝕊"}]);
+    let login = format!("42{login}");
+    let body = format!("1:2{}:{login}", login.encode_utf16().count());
+    let posted = request(node.address, "POST", &query, &text, &body).await;
+    assert_eq!(posted, (200, "ok".to_owned()));
+    assert!(matches!(node.told().await, Told::LoggedIn(..)));
+    answers
+}
+
+#[test]
+fn a_length_that_ends_inside_a_character_is_refused_and_holds_up_nobody() {
+    let (says, said) = std::sync::mpsc::channel();
+    // The node has one thread, and this one goes on where that does not.
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let bodies = ["2:4𝕊x", "2:4𝕊", "1:2x", "9:4ab", "none"];
+        says.send(runtime.block_on(posts_of_version_3(&bodies)))
+    });
+    let answers = said.recv_timeout(Duration::from_secs(30));
+    assert_eq!(answers, Ok(vec![400; 5]));
+}
+
+#[tokio::test]
 async fn what_only_the_library_or_only_the_registry_knows_is_ended() {
     let mut node = Node::start().await;
     let (mut ada, adas) = node.logged_in("ada").await;
