@@ -82,7 +82,7 @@ async fn draining_is_asked_for_on_the_operators_port_only() {
             answer.status
         );
     }
-    // It lives, but nobody is sent to it any more.
+    // Nobody is sent to it any more, until it ends.
     if let Ok(ready) = ting.admin(Method::GET, "/readyz").try_send().await {
         assert_eq!(ready.status, 503, "{}", ready.text);
     }
