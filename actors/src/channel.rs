@@ -102,8 +102,7 @@ impl Actor for Channel {
             conversation,
             restarted,
         } = arguments;
-        let epoch = epoch_of(&node);
-        node.cluster.epoch_began();
+        let epoch = begin_epoch(&node);
         let shard = Shard::of(&conversation.key());
         let owed_until = node.cluster.shards.owed_until(shard, Instant::now());
         let mut state = State {
@@ -385,7 +384,8 @@ impl State {
 }
 
 /// One that is above all earlier ones.
-fn epoch_of(node: &Node) -> Epoch {
+fn begin_epoch(node: &Node) -> Epoch {
+    node.cluster.epoch_began();
     // Without ids there is no epoch either; the time alone is above all earlier ones.
     let id = node.clock.next_id(MessageId::default());
     let id = id.unwrap_or_else(|_| MessageId::at(node.clock.now()));

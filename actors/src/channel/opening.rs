@@ -1,7 +1,7 @@
 //! How a conversation begins to serve: what the store has, what the relays kept, and what its
 //! people are called.
 
-use super::{ChannelMessage, Due, RELOAD_AFTER, State, StoreAnswer, epoch_of};
+use super::{ChannelMessage, Due, RELOAD_AFTER, State, StoreAnswer, begin_epoch};
 use crate::edge::Target;
 use crate::frame::{End, Ghost};
 use crate::relay::RelayMessage;
@@ -33,8 +33,7 @@ impl State {
     /// Another node may have owned this meanwhile: what it wrote is read, now and when the last
     /// of it has arrived, and relays that followed it follow this node again.
     pub(super) fn had_by_others(&mut self) {
-        self.epoch = epoch_of(&self.node);
-        self.node.cluster.epoch_began();
+        self.epoch = begin_epoch(&self.node);
         self.owes_second_read = true;
         self.began = Instant::now();
         self.load();

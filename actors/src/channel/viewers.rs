@@ -245,8 +245,7 @@ impl State {
     /// it missed follows as a change. False if there is no link.
     fn show(&mut self, node: NodeName, before: Option<&Frame>) -> bool {
         let changed = |id: MessageId| {
-            let changes = before.into_iter().flat_map(|frame| &frame.changes);
-            changes.into_iter().any(|change| change.id() == id)
+            before.is_some_and(|frame| frame.changes.iter().any(|change| change.id() == id))
         };
         let mut all = self.all_since(self.timeline.low(), Vec::new());
         all.ghosts.retain(|ghost| !changed(ghost.entry.id));

@@ -24,9 +24,10 @@ impl Node {
         let now = Instant::now();
         let is_member = |name: NodeName| new.view.members.iter().any(|member| member.name == name);
         let missed_views = new.view.version > old.view.version + 1;
+        // It has not been renewed by the new view yet.
+        let lease = self.cluster.lease_left().unwrap_or(LEASE);
         // Whoever had a shard of this node's meanwhile had to wait for its word first, so not if
         // all was as it knew a moment ago.
-        let lease = self.cluster.lease_left().unwrap_or(LEASE);
         let others_served = missed_views && lease + RELEASED_WITHIN <= LEASE;
         let mut had_by_others = HashSet::new();
         let mut lost = HashSet::new();
@@ -60,7 +61,7 @@ impl Node {
         self.cluster.views.send_replace(new.view.version);
         metrics::gauge!("ting_view_version").set(new.view.version as f64);
         metrics::gauge!("ting_shards_owned").set(new.placement.owned_by(me) as f64);
-        self.lose(&lost, &new);
+        self.lose(&lost, &new, lease);
         for (conversation, channel) in self.directory.channels.all() {
             if had_by_others.contains(&shard_of(&conversation)) {
                 let _ = channel.cast(ChannelMessage::HadByOthers);
@@ -81,14 +82,12 @@ impl Node {
         }
     }
 
-    /// Finishes with shards that another node owns now.
-    fn lose(self: &Arc<Self>, lost: &HashSet<Shard>, map: &Map) {
+    /// Finishes with shards that another node owns now, by the lease that was left before.
+    fn lose(self: &Arc<Self>, lost: &HashSet<Shard>, map: &Map, lease: Duration) {
         if lost.is_empty() {
             return;
         }
         let now = Instant::now();
-        // It has not been renewed by the new view yet.
-        let lease = self.cluster.lease_left().unwrap_or(Duration::MAX);
         let mut left: HashMap<Shard, HashSet<Conversation>> = HashMap::new();
         let channels = self.directory.channels.all();
         let theirs: Vec<_> = channels

@@ -1,5 +1,5 @@
 use super::memory::Obstacle;
-use super::world::World;
+use super::world::{Person, World};
 use crate::edge::{ConnectionId, Kill, Target, Wants};
 use crate::{Destination, EnterError, Login, Unanswered};
 use cql::{ChannelName, Conversation, NewUser, Store, User, Username};
@@ -13,6 +13,15 @@ fn channel(name: &str) -> Destination {
         conversation: Conversation::Channel(name.clone()),
         target: Target::Channel(name),
     }
+}
+
+/// Signed in, without sockets.
+async fn a_thousand(world: &World) -> Vec<Person> {
+    let mut people = Vec::new();
+    for person in 0..1_000 {
+        people.push(world.signed_in(&format!("p{person}")).await);
+    }
+    people
 }
 
 #[tokio::test(start_paused = true)]
@@ -51,10 +60,7 @@ async fn logins_that_nobody_is_told_of_one_by_one_wait_for_nothing() {
         batched_presence: true,
         ..Wants::default()
     };
-    let mut people = Vec::new();
-    for person in 0..1_000 {
-        people.push(world.signed_in(&format!("p{person}")).await);
-    }
+    let people = a_thousand(&world).await;
     let begun = Instant::now();
     let logins = people.iter().map(|person| world.connect(person, wants));
     futures::future::join_all(logins).await;
@@ -105,10 +111,7 @@ async fn batched_presence_tells_a_crowd_in_a_few_words() {
 #[tokio::test(start_paused = true)]
 async fn a_thousand_logins_are_all_answered_and_everybody_is_told_of_each_later_one() {
     let world = World::new().await;
-    let mut people = Vec::new();
-    for person in 0..1_000 {
-        people.push(world.signed_in(&format!("p{person}")).await);
-    }
+    let people = a_thousand(&world).await;
     let logins = people
         .iter()
         .map(|person| world.connect(person, Wants::default()));

@@ -30,7 +30,7 @@ fn is_unknown<T: std::fmt::Debug>(answer: Result<T, StoreError>) {
     assert!(matches!(answer, Err(StoreError::Unknown(_))), "{answer:?}");
 }
 
-fn is_unavailable<T: std::fmt::Debug>(answer: Result<T, StoreError>) {
+pub(super) fn is_unavailable<T: std::fmt::Debug>(answer: Result<T, StoreError>) {
     assert!(
         matches!(answer, Err(StoreError::Unavailable(_))),
         "{answer:?}"
