@@ -15,7 +15,7 @@ use crate::relay::{self, Relay, RelayMessage};
 use crate::session::{self, Session, SessionMessage};
 use crate::typing_message::{PatchReply, Stroke, TypingMessageMessage};
 use cluster_config::Membership;
-use cql::{Conversation, MessageId, Millis, SignInHash, StoreError};
+use cql::{Conversation, MessageId, Millis, SignInHash};
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, ActorRuntime, SupervisionEvent};
 use std::sync::Arc;
 use std::time::Duration;
@@ -212,24 +212,15 @@ impl Node {
     }
 
     /// Starts what keeps this node in the view.
-    pub async fn start_keeper(
-        self: &Arc<Self>,
-        membership: Membership,
-        links: Option<Arc<dyn Links>>,
-    ) -> Result<(), StoreError> {
+    pub fn start_keeper(self: &Arc<Self>, membership: Membership, links: Option<Arc<dyn Links>>) {
         let node = self.clone();
         let arguments = keeper::Arguments {
             node,
             membership,
             links,
         };
-        let started = match self.directory.system.get() {
-            Some(root) => Keeper::spawn_linked(None, Keeper, arguments, root.get_cell()).await,
-            None => Keeper::spawn(None, Keeper, arguments).await,
-        };
-        let (keeper, _) = started.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        let keeper = self.start::<Keeper>(Keeper, arguments);
         self.cluster.set_keeper(keeper);
-        Ok(())
     }
 
     /// Says something to a conversation that lives here.

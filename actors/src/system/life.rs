@@ -83,7 +83,7 @@ impl System {
         }
         let mut standing = node.cluster.standing();
         let membership = Membership::new(member, ENVELOPES);
-        node.start_keeper(membership, links).await?;
+        node.start_keeper(membership, links);
         // The sender lives in the node.
         let _ = standing
             .wait_for(|standing| !matches!(standing, Standing::Joining))
