@@ -6,9 +6,14 @@
 
 use crate::edge::Entry;
 use crate::frame::{Change, End, Epoch, Frame, Ghost, Snapshot};
-use cql::MessageId;
+use cql::{MessageId, Millis};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// What was sent this long before a relay began is in the history that its sockets read, and no
+/// news to them: an owner that had no store, or that gave what it knew at first, may tell it later.
+/// As long as a write may be under way, or a link away, in milliseconds.
+const NEWS: Millis = 60_000;
 
 /// What a frame means to a relay.
 #[derive(Debug, PartialEq, Eq)]
@@ -22,8 +27,9 @@ pub enum Applied {
 }
 
 /// What a relay has shown of one conversation.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Fanout {
+    began: Millis,
     at: Option<(Epoch, u64)>,
     low: MessageId,
     shown: BTreeMap<MessageId, Ghost>,
@@ -31,6 +37,17 @@ pub struct Fanout {
 }
 
 impl Fanout {
+    /// Of a relay that begins now.
+    pub fn new(now: Millis) -> Self {
+        Fanout {
+            began: now,
+            at: None,
+            low: MessageId::default(),
+            shown: BTreeMap::new(),
+            ended: BTreeMap::new(),
+        }
+    }
+
     /// Whether it ever had a snapshot.
     pub fn is_synced(&self) -> bool {
         self.at.is_some()
@@ -147,13 +164,20 @@ impl Fanout {
                 let was_shown = self.shown.remove(&id).is_some();
                 let before = self.ended.insert(id, end);
                 let told = match end {
-                    End::Sent => before != Some(End::Sent),
+                    End::Sent => before != Some(End::Sent) && (was_shown || self.is_news(&entry)),
                     End::Deleted => before != Some(End::Deleted),
                     End::Erased | End::Expired | End::Absent => was_shown,
                 };
                 told.then_some(entry)
             }
         }
+    }
+
+    /// Whether a sent message that is not among what was shown may be one that nobody here knows.
+    /// Below `low` everything was told.
+    fn is_news(&self, entry: &Entry) -> bool {
+        let sent_at = entry.datetime_sent;
+        entry.id >= self.low && sent_at.is_none_or(|at| at >= self.began - NEWS)
     }
 
     /// The erasing entries for what was shown and is neither typed nor sent by the snapshot.

@@ -144,7 +144,7 @@ impl Actor for Relay {
         let mut state = State {
             parts: Parts::new(&conversation),
             myself: myself.clone(),
-            fanout: Fanout::default(),
+            fanout: Fanout::new(node.clock.now()),
             entering: Vec::new(),
             asks: 0,
             answered: 0,

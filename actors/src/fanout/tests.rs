@@ -112,7 +112,7 @@ impl Owner {
 #[test]
 fn a_gap_asks_and_an_old_frame_is_ignored() {
     let mut owner = Owner::new(1);
-    let mut relay = Fanout::default();
+    let mut relay = Fanout::new(0);
     assert_eq!(relay.apply(owner.frame()), Applied::Gap);
     relay.catch_up(owner.snapshot());
     owner.timeline.begin(ghost(5, "a"));
@@ -132,16 +132,69 @@ fn nobody_is_told_of_what_was_sent_before_the_relay_began() {
     let mut owner = Owner::new(1);
     owner.timeline.begin(ghost(5, "a"));
     owner.send(5);
-    let mut relay = Fanout::default();
+    let mut relay = Fanout::new(0);
     assert!(relay.catch_up(owner.snapshot()).is_empty());
     owner.restart(&relay);
     assert!(relay.catch_up(owner.snapshot()).is_empty());
 }
 
 #[test]
+fn what_was_sent_long_before_the_relay_began_is_no_news_though_it_is_told_late() {
+    let began = 10 * NEWS;
+    let sent_at = |id, at| {
+        let entry = Entry {
+            datetime_sent: Some(at),
+            ..entry(id, "a", false)
+        };
+        Change::Ended(entry, End::Sent)
+    };
+    let mut owner = Owner::new(1);
+    owner.timeline.begin(ghost(7, "typed for long"));
+    let mut relay = Fanout::new(began);
+    relay.catch_up(owner.snapshot());
+    let old = began - NEWS - 1;
+    let late = Frame {
+        changes: vec![sent_at(5, old), sent_at(6, began - NEWS), sent_at(7, old)],
+        ..owner.frame()
+    };
+    let Applied::Tell(told) = relay.apply(late) else {
+        panic!("the next frame");
+    };
+    let told: Vec<u64> = told.iter().map(|entry| entry.id.0).collect();
+    assert_eq!(
+        told,
+        [6, 7],
+        "what was shown while it was typed is told always"
+    );
+}
+
+#[test]
+fn what_lies_below_low_is_not_told_again_by_an_owner_whose_low_is_lower() {
+    let mut owner = Owner::new(1);
+    let mut relay = Fanout::new(0);
+    relay.catch_up(owner.snapshot());
+    owner.timeline.begin(ghost(5, "a"));
+    owner.send(5);
+    let frame = Frame {
+        low: MessageId(6),
+        ..owner.frame()
+    };
+    assert!(matches!(relay.apply(frame), Applied::Tell(told) if told.len() == 1));
+    let mut next = Owner::new(2);
+    relay.catch_up(next.snapshot());
+    for id in [5, 6] {
+        next.timeline.sent(entry(id, "a", false), 0);
+    }
+    let Applied::Tell(told) = relay.apply(next.frame()) else {
+        panic!("the next frame");
+    };
+    assert_eq!(told.iter().map(|it| it.id.0).collect::<Vec<_>>(), [6]);
+}
+
+#[test]
 fn a_deletion_that_was_missed_is_told() {
     let mut owner = Owner::new(1);
-    let mut relay = Fanout::default();
+    let mut relay = Fanout::new(0);
     relay.catch_up(owner.snapshot());
     owner.timeline.begin(ghost(5, "a"));
     owner.send(5);
@@ -158,7 +211,7 @@ fn a_deletion_that_was_missed_is_told() {
 #[test]
 fn a_ghost_that_a_new_owner_does_not_know_is_erased() {
     let mut owner = Owner::new(1);
-    let mut relay = Fanout::default();
+    let mut relay = Fanout::new(0);
     relay.catch_up(owner.snapshot());
     owner.timeline.begin(ghost(5, "a"));
     relay.apply(owner.frame());
@@ -200,7 +253,7 @@ proptest! {
     #[test]
     fn a_viewer_is_shown_every_sent_message_exactly_once(steps in prop::collection::vec(step(), 1..80)) {
         let mut owner = Owner::new(1);
-        let mut relay = Fanout::default();
+        let mut relay = Fanout::new(0);
         relay.catch_up(owner.snapshot());
         let mut ghosts: HashMap<MessageId, Arc<str>> = HashMap::new();
         let mut shown: HashMap<MessageId, usize> = HashMap::new();

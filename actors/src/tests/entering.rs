@@ -6,6 +6,7 @@ use super::world::ting;
 use crate::Destination;
 use crate::channel::ChannelMessage;
 use crate::edge::{Kill, Target, Wants};
+use crate::tail::TAIL_LENGTH;
 use cql::{ChannelName, Conversation, MessageId, Range, Store};
 use serde_json::json;
 use std::time::Duration;
@@ -143,6 +144,30 @@ async fn a_private_is_shown_to_who_comes_when_its_relay_has_ended() {
     says("two").await.unwrap();
     bob.waits_for_text("two").await;
     assert_eq!(bob.count("message"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_said_in_a_private_long_ago_is_no_news_where_its_reader_comes() {
+    let cluster = Cluster::of(2).await;
+    let ada = cluster.nodes[0].person("ada").await;
+    let bob = cluster.nodes[1].signed_in("bob").await;
+    let says = |text: String| {
+        ada.system
+            .post(ada.post_to(ada.to(&bob), &text, false, None))
+    };
+    // More than an owner keeps: it gives the rest when the store has answered.
+    for count in 0..TAIL_LENGTH + 10 {
+        says(format!("{count}")).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    let bob = cluster.nodes[1].connect(&bob, Wants::default()).await;
+    for text in ["one", "two"] {
+        says(text.to_owned()).await.unwrap();
+        bob.waits_for_text(text).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert_eq!(bob.count("message"), 2);
 }
 
 #[tokio::test(start_paused = true)]
