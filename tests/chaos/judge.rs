@@ -43,6 +43,8 @@ pub enum Invariant {
     Unshown,
     /// B: no connection is shown it twice.
     Twice,
+    /// B: no connection is told as new what was acknowledged two minutes before it came.
+    Stale,
     /// B: it has the same place and text for all, and stays.
     Retold,
     /// B: all viewers see one order, which is that of the histories: also of what was never

@@ -21,6 +21,9 @@ pub struct Bounds {
     other: Duration,
 }
 
+/// What was acknowledged this long before somebody came is no news to them.
+pub const NEWS: Duration = Duration::from_secs(120);
+
 /// B: what was acknowledged or typed is on the screens.
 pub const SHOWN: Bounds = bounds(1, 20, 20);
 

@@ -1,6 +1,6 @@
 //! What viewers were shown, held against what was done.
 
-use super::bounds::{AGREES, BACK, Calm, SHOWN, over};
+use super::bounds::{AGREES, BACK, Calm, NEWS, SHOWN, over};
 use super::{Acknowledged, Invariant, Violation};
 use crate::log::{Event, Log, Parting, Text, What, Who};
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -152,33 +152,38 @@ impl<'a> Screens<'a> {
                     add(Invariant::Disordered, Some(id), send, said);
                 }
                 let screen = &mut self.screens[who];
+                let promised = send.and_then(|send| self.acknowledged.get(&send));
+                if let Some(((since, _), came)) = promised.zip(screen.connected)
+                    && live
+                    && *since + NEWS < came
+                {
+                    let said = format!("{id} {said:?} is told as new by a connection of {came:?}");
+                    add(Invariant::Stale, Some(id), send, said);
+                }
                 match screen.sent.insert(id, text) {
-                    None => {
-                        let promised = send.and_then(|send| self.acknowledged.get(&send));
-                        match promised {
-                            _ if send.is_none() => {
-                                let said = format!("{id} {said:?} was never sent");
-                                add(Invariant::Retold, Some(id), send, said);
-                            }
-                            Some((_, place)) if *place != id => {
-                                let said = format!("{id} {said:?} was acknowledged as {place}");
-                                add(Invariant::Retold, Some(id), send, said);
-                            }
-                            // Who comes later is not late.
-                            Some((since, _))
-                                if calm.is_late(
-                                    SHOWN,
-                                    (*since).max(screen.came.unwrap_or_default()),
-                                    *at,
-                                ) =>
-                            {
-                                let late = *at - *since;
-                                let said = format!("{id} {said:?} was shown {late:?} late");
-                                add(Invariant::Unshown, Some(id), send, said);
-                            }
-                            _ => {}
+                    None => match promised {
+                        _ if send.is_none() => {
+                            let said = format!("{id} {said:?} was never sent");
+                            add(Invariant::Retold, Some(id), send, said);
                         }
-                    }
+                        Some((_, place)) if *place != id => {
+                            let said = format!("{id} {said:?} was acknowledged as {place}");
+                            add(Invariant::Retold, Some(id), send, said);
+                        }
+                        // Who comes later is not late.
+                        Some((since, _))
+                            if calm.is_late(
+                                SHOWN,
+                                (*since).max(screen.came.unwrap_or_default()),
+                                *at,
+                            ) =>
+                        {
+                            let late = *at - *since;
+                            let said = format!("{id} {said:?} was shown {late:?} late");
+                            add(Invariant::Unshown, Some(id), send, said);
+                        }
+                        _ => {}
+                    },
                     Some(before) if before != text => {
                         let before = self.log.reads(before);
                         let said = format!("{id} was {before:?} and then {said:?}");

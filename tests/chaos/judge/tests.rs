@@ -4,10 +4,13 @@
 mod plants;
 
 use super::Invariant::*;
+use super::bounds::NEWS;
 use super::*;
 use crate::figures::{agreed, closes, connected_again};
 use crate::log::{Conversation, Kind, Parting};
-use plants::{PLANTS, again, crash, delay, first, gone, happens, is_lost, reads, seconds, sent};
+use plants::{
+    PLANTS, again, comes_again, crash, delay, first, gone, happens, is_lost, reads, seconds, sent,
+};
 
 const ADA: Who = 0;
 const BOB: Who = 1;
@@ -194,6 +197,7 @@ fn every_planted_fault_is_found_and_shown() {
         Invented,
         Unshown,
         Twice,
+        Stale,
         Retold,
         Disordered,
         Unseen,
@@ -207,6 +211,17 @@ fn every_planted_fault_is_found_and_shown() {
     for invariant in all {
         assert!(planted[&invariant] >= 2, "{invariant:?} has too few");
     }
+}
+
+#[test]
+fn what_was_acknowledged_just_before_somebody_came_may_be_told() {
+    let (mut log, histories) = clean(12);
+    let at = first(&log, ADA, sent(120));
+    let came = log.events[at].at + NEWS;
+    comes_again(&mut log, came.as_secs(), ADA);
+    again(&mut log, at, NEWS);
+    let found = violations(&log, &histories);
+    assert!(found.iter().all(|it| it.invariant != Stale));
 }
 
 #[test]

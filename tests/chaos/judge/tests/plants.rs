@@ -57,6 +57,13 @@ pub fn reads(log: &mut Log, id: u64) {
     }
 }
 
+/// Somebody's connection is made anew.
+pub fn comes_again(log: &mut Log, at: u64, who: Who) {
+    happens(log, at, who, What::Closes);
+    let people = ONLINE.to_vec();
+    happens(log, at, who, What::Connects { node: 0, people });
+}
+
 /// A node is killed.
 pub fn crash(log: &mut Log, at: u64) {
     happens(
@@ -171,6 +178,16 @@ pub const PLANTS: &[Plant] = &[
     (Twice, "a private a minute later", |(log, _)| {
         let at = first(log, DEE, sent(21));
         again(log, at, seconds(60));
+    }),
+    (Stale, "in a channel", |(log, _)| {
+        comes_again(log, 160, ADA);
+        let at = first(log, ADA, sent(20));
+        again(log, at, seconds(145));
+    }),
+    (Stale, "in a private, an hour later", |(log, _)| {
+        comes_again(log, 3_600, DEE);
+        let at = first(log, DEE, sent(21));
+        again(log, at, seconds(3_600));
     }),
     (Retold, "with another text", |(log, _)| {
         let other = log.text("other");
