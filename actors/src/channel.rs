@@ -283,10 +283,11 @@ impl State {
             StoreAnswer::Newest(page) => self.newest(page),
             StoreAnswer::Page { range, page } => self.page(range, page),
             StoreAnswer::Since {
+                ask,
                 node,
                 from,
                 messages,
-            } => self.since(node, from, messages),
+            } => self.since(ask, node, from, messages),
             StoreAnswer::Again(messages) => self.read_again(messages),
             StoreAnswer::Placed { id, placed } => self.looked(id, placed).await,
             StoreAnswer::Bound {
@@ -350,6 +351,7 @@ impl State {
         }
         // It may have been found in the store while an actor still types it.
         self.tell_over(message.id, End::Sent);
+        self.viewers.sent(&message);
         self.tail.insert(message);
     }
 

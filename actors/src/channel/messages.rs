@@ -150,6 +150,7 @@ pub enum StoreAnswer {
     },
     /// What a node's relay asked for.
     Since {
+        ask: u64,
         node: NodeName,
         from: MessageId,
         messages: Result<Vec<Message>, StoreError>,

@@ -33,6 +33,10 @@ pub struct Viewers {
     since: Option<Millis>,
     answers: Vec<Answer>,
     unseen: BTreeMap<u64, Unseen>,
+    /// What was sent while the store was asked what a relay has missed, by question: its answer
+    /// may lack it, and what was typed for long is not among the newest.
+    sent_meanwhile: HashMap<u64, Vec<Message>>,
+    asks: u64,
     /// In a private, what nodes where its people are could not be shown, and since when.
     missed: HashMap<NodeName, Missed>,
 }
@@ -89,6 +93,13 @@ impl Viewers {
             .into_iter()
             .chain(unseen)
             .for_each(|answer| answer());
+    }
+
+    /// A message was sent: what relays are told that wait for the store has it.
+    pub fn sent(&mut self, message: &Message) {
+        for sent in self.sent_meanwhile.values_mut() {
+            sent.push(message.clone());
+        }
     }
 
     /// Forgets the nodes that were silent for too long.
@@ -290,9 +301,13 @@ impl State {
             return self.snapshot(node, from, Vec::new());
         }
         let (store, conversation) = (self.node.store.clone(), self.conversation.clone());
+        self.viewers.asks += 1;
+        let ask = self.viewers.asks;
+        self.viewers.sent_meanwhile.insert(ask, Vec::new());
         self.ask(
             async move { read_since(&*store, &conversation, reaches).await },
             move |messages| StoreAnswer::Since {
+                ask,
                 node,
                 from,
                 messages,
@@ -302,10 +317,12 @@ impl State {
 
     pub(super) fn since(
         &mut self,
+        ask: u64,
         node: NodeName,
         from: MessageId,
         messages: Result<Vec<Message>, StoreError>,
     ) {
+        let meanwhile = self.viewers.sent_meanwhile.remove(&ask);
         let again = move || ChannelMessage::Watch {
             node,
             from: Some(from),
@@ -320,7 +337,9 @@ impl State {
         if messages.is_err() && from > MessageId::default() {
             self.myself.send_after(super::RELOAD_AFTER, again);
         }
-        self.snapshot(node, from, messages.unwrap_or_default());
+        let mut messages = messages.unwrap_or_default();
+        messages.extend(meanwhile.into_iter().flatten());
+        self.snapshot(node, from, messages);
     }
 
     fn snapshot(&mut self, node: NodeName, from: MessageId, messages: Vec<Message>) {

@@ -7,6 +7,7 @@ use crate::edge::Kill;
 use crate::frame::{Epoch, Snapshot};
 use crate::relay::RelayMessage;
 use crate::session::SessionMessage;
+use crate::tail::TAIL_LENGTH;
 use crate::{Patched, TypingError, Unanswered};
 use cql::{Message, MessageId, Store};
 use ractor::{ActorRef, ActorStatus};
@@ -193,6 +194,28 @@ async fn a_channel_that_is_found_dead_reads_once_more_what_its_last_life_sent() 
     assert!(world.history().await.entries.is_empty());
     world.store.obstruct(None);
     bob.waits_for_text("late").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_sent_while_the_store_is_asked_what_a_relay_has_missed_is_shown() {
+    let world = World::new().await;
+    let (ada, bob) = (world.person("ada").await, world.person("bob").await);
+    let id = ada.types("typed for long").await.id;
+    // Its place is no longer among the newest, which the owner keeps.
+    for count in 0..TAIL_LENGTH {
+        ada.says(&count.to_string()).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    bob.sees(id, "typed for long").await;
+    world.store.obstruct(Some(("history", Obstacle::Late)));
+    world
+        .node()
+        .tell_channel(&ting().conversation, ChannelMessage::HadByOthers);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    ada.sends(id, "sent").await.unwrap();
+    world.store.obstruct(None);
+    bob.sees_sent(id, "sent").await;
+    assert_eq!(bob.shown().sent[&id], ["sent"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -474,7 +474,7 @@ impl Store for MemoryStore {
     }
 
     async fn history(&self, conversation: &Conversation, range: Range) -> Result<Page, StoreError> {
-        let page = self.with(|state| {
+        let page = self.named("history", |state| {
             let mut messages: Vec<Message> = state
                 .messages
                 .values()
