@@ -125,6 +125,7 @@ pub struct State {
     /// The channels that this sign-in's connections on other nodes were told to enter.
     entered_elsewhere: HashMap<(NodeName, ChannelName), Instant>,
     paces: HashMap<MessageId, Collapse<Held>>,
+    begins: Bucket,
     sends: Bucket,
     used_at: Instant,
     seen_at: Instant,
@@ -150,6 +151,7 @@ impl Actor for Session {
             begun: HashMap::new(),
             entered_elsewhere: HashMap::new(),
             paces: HashMap::new(),
+            begins: Bucket::new(limits.sends_per_second, limits.sends_burst, now),
             sends: Bucket::new(limits.sends_per_second, limits.sends_burst, now),
             used_at: now,
             seen_at: now,

@@ -9,7 +9,8 @@ pub struct Limits {
     /// Messages one person types at the same time in one conversation: a person has two hands
     /// and a few devices.
     pub typing_messages_per_conversation: usize,
-    /// Messages one sign-in may send a second on one node, on average.
+    /// Messages one sign-in may begin a second on one node, on average, and as many that it may
+    /// send.
     pub sends_per_second: u32,
     /// And at once.
     pub sends_burst: u32,

@@ -31,9 +31,13 @@ pub struct Held {
 
 impl State {
     pub(super) fn post(&mut self, post: Post, since: Millis, reply: PostReply) {
-        if !post.typing
-            && let Err(wait) = self.sends.take(Instant::now())
-        {
+        // What is begun is remembered for a quarter of an hour, also when it is erased at once.
+        let share = if post.typing {
+            &mut self.begins
+        } else {
+            &mut self.sends
+        };
+        if let Err(wait) = share.take(Instant::now()) {
             let _ = reply.send(Err(TypingError::TooFast(wait)));
             return;
         }

@@ -278,6 +278,29 @@ async fn more_sends_than_one_may_are_refused_with_a_time() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_begins_and_erases_without_end_is_told_to_wait_and_may_send() {
+    let world = World::new().await;
+    let ada = world.person("ada").await;
+    let begins = || world.system.post(ada.post_to(ting(), "h", true, None));
+    let mut begun = 0;
+    let refused = loop {
+        // Many at once: one after the other is slower than what is allowed.
+        let tried = futures::future::join_all((0..3).map(|_| begins())).await;
+        let posted: Vec<_> = tried.iter().flatten().map(|posted| posted.id).collect();
+        begun += posted.len();
+        futures::future::join_all(posted.into_iter().map(|id| ada.erases(id))).await;
+        if let Some(Err(error)) = tried.into_iter().find(Result::is_err) {
+            break error;
+        }
+        assert!(begun < 1_000, "never refused");
+    };
+    assert!(matches!(refused, TypingError::TooFast(_)), "{refused:?}");
+    ada.says("still").await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    ada.types("again").await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_message_is_typed_for_fifteen_minutes_and_then_begins_anew() {
     let world = World::new().await;
     let (ada, bob) = (world.person("ada").await, world.person("bob").await);
