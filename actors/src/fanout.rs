@@ -173,11 +173,15 @@ impl Fanout {
         }
     }
 
-    /// Whether a sent message that is not among what was shown may be one that nobody here knows.
+    /// Whether a sent message that is not among what was shown may be one that nobody here knows:
+    /// typed or sent lately, since one is typed for long and another says it was sent long ago.
     /// Below `low` everything was told.
     fn is_news(&self, entry: &Entry) -> bool {
-        let sent_at = entry.datetime_sent;
-        entry.id >= self.low && sent_at.is_none_or(|at| at >= self.began - NEWS)
+        let at = entry
+            .id
+            .time()
+            .max(entry.datetime_sent.unwrap_or(Millis::MAX));
+        entry.id >= self.low && at >= self.began - NEWS
     }
 
     /// The erasing entries for what was shown and is neither typed nor sent by the snapshot.

@@ -140,7 +140,7 @@ fn nobody_is_told_of_what_was_sent_before_the_relay_began() {
 
 #[test]
 fn what_was_sent_long_before_the_relay_began_is_no_news_though_it_is_told_late() {
-    let began = 10 * NEWS;
+    let began = cql::EPOCH + 10 * NEWS;
     let sent_at = |id, at| {
         let entry = Entry {
             datetime_sent: Some(at),
@@ -153,8 +153,14 @@ fn what_was_sent_long_before_the_relay_began_is_no_news_though_it_is_told_late()
     let mut relay = Fanout::new(began);
     relay.catch_up(owner.snapshot());
     let old = began - NEWS - 1;
+    let brought_in = MessageId::at(began);
     let late = Frame {
-        changes: vec![sent_at(5, old), sent_at(6, began - NEWS), sent_at(7, old)],
+        changes: vec![
+            sent_at(5, old),
+            sent_at(6, began - NEWS),
+            sent_at(7, old),
+            sent_at(brought_in.0, old),
+        ],
         ..owner.frame()
     };
     let Applied::Tell(told) = relay.apply(late) else {
@@ -163,8 +169,8 @@ fn what_was_sent_long_before_the_relay_began_is_no_news_though_it_is_told_late()
     let told: Vec<u64> = told.iter().map(|entry| entry.id.0).collect();
     assert_eq!(
         told,
-        [6, 7],
-        "what was shown while it was typed is told always"
+        [6, 7, brought_in.0],
+        "sent lately, shown while it was typed, and begun lately"
     );
 }
 
