@@ -22,13 +22,13 @@ pub use outgoing::Outgoing;
 use crate::edge::{Entry, Target};
 use crate::frame::{End, Epoch};
 use crate::node::{CONFIRM_TIMEOUT, Lives, Node, STORE_TIMEOUT};
-use crate::requests::{History, Unanswered};
 use crate::tail::Tail;
 use crate::timeline::{Known, Timeline};
 use cluster_config::Shard;
 use cql::{Conversation, Message, MessageId, Range, StoreError, UserId, Username};
+use history::Reading;
 use opening::Opening;
-use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
+use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,8 +73,7 @@ pub struct State {
     names_read: bool,
     /// When this life began to serve.
     began: Instant,
-    /// Readers who wait for the same part of the history.
-    reading: HashMap<Range, Vec<RpcReplyPort<Result<History, Unanswered>>>>,
+    reading: HashMap<Range, Reading>,
     /// Changes that wait to know what stands at their id.
     looking: HashMap<MessageId, Vec<typing::Looking>>,
     /// What is being deleted, for as long as it is not certain that it is.
@@ -352,6 +351,9 @@ impl State {
         // It may have been found in the store while an actor still types it.
         self.tell_over(message.id, End::Sent);
         self.viewers.sent(&message);
+        for reading in self.reading.values_mut() {
+            reading.sent_meanwhile.push(message.clone());
+        }
         self.tail.insert(message);
     }
 

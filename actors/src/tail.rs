@@ -88,8 +88,9 @@ impl Tail {
         })
     }
 
-    /// Adds to a page of the store what was sent since it was read.
-    pub fn freshen(&self, mut page: Page, range: Range) -> Page {
+    /// Adds to a page of the store what was sent since it was read, as far as it is kept here, or
+    /// was noted.
+    pub fn freshen(&self, mut page: Page, range: Range, noted: &[Message]) -> Page {
         let mut messages: BTreeMap<MessageId, Message> = page
             .messages
             .drain(..)
@@ -100,9 +101,11 @@ impl Tail {
         } else {
             None
         };
-        for (id, message) in self.between(range) {
-            if oldest.is_none_or(|oldest| *id > oldest) {
-                messages.insert(*id, message.clone());
+        let kept = self.between(range).map(|(_, message)| message);
+        let noted = noted.iter().filter(|message| within(range, message.id));
+        for message in kept.chain(noted) {
+            if oldest.is_none_or(|oldest| message.id > oldest) {
+                messages.insert(message.id, message.clone());
             }
         }
         page.more |= messages.len() > range.limit;
@@ -132,6 +135,11 @@ impl Tail {
         let reaches = self.reaches.unwrap_or_default();
         self.messages = self.messages.split_off(&reaches);
     }
+}
+
+fn within(range: Range, id: MessageId) -> bool {
+    let before = range.before.is_none_or(|before| id < before);
+    before && range.after.is_none_or(|after| id > after)
 }
 
 #[cfg(test)]

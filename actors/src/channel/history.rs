@@ -13,6 +13,14 @@ use std::sync::{Arc, OnceLock};
 /// Deletions whose outcome is not known; there are seldom any, and who made them repeats them.
 const DELETING_MAX: usize = 256;
 
+/// Readers who wait for the same part of the history, and what was sent since the first of them
+/// asked: the store's answer may lack it.
+#[derive(Default)]
+pub struct Reading {
+    pub(super) readers: Vec<RpcReplyPort<Result<History, Unanswered>>>,
+    pub(super) sent_meanwhile: Vec<Message>,
+}
+
 impl State {
     pub(super) fn history(
         &mut self,
@@ -29,7 +37,7 @@ impl State {
             let _ = reply.send(Ok(self.with_ghosts(page, range)));
             return;
         }
-        let readers = self.reading.entry(range).or_default();
+        let readers = &mut self.reading.entry(range).or_default().readers;
         readers.push(reply);
         // Whoever asks for the same meanwhile gets the same answer.
         if readers.len() > 1 {
@@ -43,15 +51,16 @@ impl State {
     }
 
     pub(super) fn page(&mut self, range: Range, page: Result<Page, StoreError>) {
-        let readers = self.reading.remove(&range).unwrap_or_default();
+        let reading = self.reading.remove(&range).unwrap_or_default();
         let answer = page.map_err(|_| Unanswered).map(|page| {
             self.show_found(&page);
-            let mut page = self.tail.freshen(page, range);
+            let sent = reading.sent_meanwhile;
+            let mut page = self.tail.freshen(page, range, &sent);
             page.messages
                 .retain(|message| !self.timeline.was_deleted(message.id));
             self.with_ghosts(page, range)
         });
-        for reader in readers {
+        for reader in reading.readers {
             let _ = reader.send(answer.clone());
         }
     }

@@ -356,8 +356,8 @@ impl State {
                 });
             }
         }
-        for (range, readers) in std::mem::take(&mut self.reading) {
-            for reply in readers {
+        for (range, reading) in std::mem::take(&mut self.reading) {
+            for reply in reading.readers {
                 self.hand_on(ChannelMessage::History { range, reply });
             }
         }

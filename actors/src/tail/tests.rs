@@ -84,7 +84,31 @@ proptest! {
             if let Some(page) = tail.page(range) {
                 prop_assert_eq!(&page, &expected);
             }
-            prop_assert_eq!(tail.freshen(expected.clone(), range), expected);
+            prop_assert_eq!(tail.freshen(expected.clone(), range, &[]), expected);
+        }
+    }
+
+    /// A page that was read before some were sent is, with these, the page as it is then.
+    #[test]
+    fn an_older_page_with_what_was_noted_since_is_the_newer_page(
+        stored in prop::collection::btree_set(1u64..2_000, 0..600),
+        since in prop::collection::vec(1u64..2_400, 0..400),
+        ranges in prop::collection::vec(
+            (prop::option::of(0u64..2_400), prop::option::of(0u64..2_400), 0usize..150), 1..20),
+    ) {
+        let older: BTreeMap<u64, ()> = stored.into_iter().map(|id| (id, ())).collect();
+        let mut newer = older.clone();
+        let mut tail = Tail::default();
+        tail.load(answer(&older, newest(TAIL_LENGTH)));
+        let noted: Vec<Message> = since.into_iter().map(message).collect();
+        for message in &noted {
+            newer.insert(message.id.0, ());
+            tail.insert(message.clone());
+        }
+        for (before, after, limit) in ranges {
+            let range = Range { before: before.map(MessageId), after: after.map(MessageId), limit };
+            let page = tail.freshen(answer(&older, range), range, &noted);
+            prop_assert_eq!(page, answer(&newer, range));
         }
     }
 }

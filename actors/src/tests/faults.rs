@@ -1,9 +1,9 @@
 use super::cluster::Cluster;
 use super::memory::{Mood, Obstacle};
-use super::world::{World, text, ting};
+use super::world::{Person, World, text, ting};
 use crate::channel::ChannelMessage;
 use crate::cluster::KeeperMessage;
-use crate::edge::Kill;
+use crate::edge::{Entry, Kill};
 use crate::frame::{Epoch, Snapshot};
 use crate::relay::RelayMessage;
 use crate::session::SessionMessage;
@@ -196,16 +196,21 @@ async fn a_channel_that_is_found_dead_reads_once_more_what_its_last_life_sent() 
     bob.waits_for_text("late").await;
 }
 
-#[tokio::test(start_paused = true)]
-async fn what_is_sent_while_the_store_is_asked_what_a_relay_has_missed_is_shown() {
-    let world = World::new().await;
-    let (ada, bob) = (world.person("ada").await, world.person("bob").await);
+/// A message that is typed, and whose place is no longer among the newest, which the owner keeps.
+async fn typed_for_long(ada: &Person) -> MessageId {
     let id = ada.types("typed for long").await.id;
-    // Its place is no longer among the newest, which the owner keeps.
     for count in 0..TAIL_LENGTH {
         ada.says(&count.to_string()).await;
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+    id
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_sent_while_the_store_is_asked_what_a_relay_has_missed_is_shown() {
+    let world = World::new().await;
+    let (ada, bob) = (world.person("ada").await, world.person("bob").await);
+    let id = typed_for_long(&ada).await;
     bob.sees(id, "typed for long").await;
     world.store.obstruct(Some(("history", Obstacle::Late)));
     world
@@ -216,6 +221,26 @@ async fn what_is_sent_while_the_store_is_asked_what_a_relay_has_missed_is_shown(
     world.store.obstruct(None);
     bob.sees_sent(id, "sent").await;
     assert_eq!(bob.shown().sent[&id], ["sent"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_sent_while_others_read_is_in_the_history_that_is_asked_for_after_it() {
+    let world = World::new().await;
+    let ada = world.person("ada").await;
+    let id = typed_for_long(&ada).await;
+    world.store.obstruct(Some(("history", Obstacle::Late)));
+    let later = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        ada.sends(id, "sent").await.unwrap();
+        let opens = async {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            world.store.obstruct(None);
+        };
+        tokio::join!(world.history(), opens).0
+    };
+    let (_, later) = tokio::join!(world.history(), later);
+    let sent = |entry: &Entry| entry.id == id && !entry.typing;
+    assert!(later.entries.iter().any(sent));
 }
 
 #[tokio::test(start_paused = true)]
