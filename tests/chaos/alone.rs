@@ -6,6 +6,7 @@ use crate::client::PATIENCE;
 use crate::log::What;
 use crate::story::Story;
 use std::time::Duration;
+use tests::wire::{Flow, Wire};
 use tests::{Lab, lab};
 
 /// How long everything is away after a power cut.
@@ -45,6 +46,31 @@ async fn the_database_hangs_for_a_quarter_of_a_minute() {
     let figures = story.ends("database paused 15 s").await;
     println!("all was well again within {:.1?}", end.elapsed());
     assert!(figures.typing_gap < Duration::from_secs(5), "{figures}");
+}
+
+/// Alone, as a send has ten times as much to wait for here: beside other labs some take the two
+/// seconds after which they are refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_database_is_a_fifth_of_a_second_away() {
+    if !lab::is_there() {
+        return;
+    }
+    let wire = Wire::to_database(Flow::Open).await;
+    let nodes = format!("[{:?}]", wire.address());
+    let lab = Lab::with(3, |_, settings| settings.set("store.nodes", &nodes));
+    let story = Story::begins(lab.await).await;
+    let begun = story.fault("the distance");
+    // There and back.
+    wire.takes(Duration::from_millis(100));
+    story.all_are_served_since(begun).await;
+    println!("everybody is served {:.1?} after it", begun.elapsed());
+    tokio::time::sleep_until(begun + Duration::from_secs(20)).await;
+    assert_eq!(story.lab.settles(3).await, [0, 1, 2], "members meanwhile");
+    story.end_of("the distance");
+    wire.takes(Duration::ZERO);
+    let figures = story.ends("database 200 ms away").await;
+    assert_eq!(figures.attempts, (0, 0), "sends that failed");
+    assert_eq!(figures.closed, 0, "connections that ended");
 }
 
 #[tokio::test(flavor = "multi_thread")]

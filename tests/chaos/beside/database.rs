@@ -4,7 +4,6 @@ use crate::client::PATIENCE;
 use crate::crowd::Crowd;
 use crate::story::Story;
 use std::time::Duration;
-use tests::wire::{Flow, Wire};
 use tests::{Lab, lab};
 use tokio::time::Instant;
 
@@ -51,27 +50,4 @@ async fn a_node_is_cut_off_from_the_database_alone() {
     let after = named(story.lab.cluster().status(0, "ting").await);
     assert_ne!(before, after, "it came back under its old name");
     story.ends("cut off from the database").await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_database_is_a_fifth_of_a_second_away() {
-    if !lab::is_there() {
-        return;
-    }
-    let wire = Wire::to_database(Flow::Open).await;
-    let nodes = format!("[{:?}]", wire.address());
-    let lab = Lab::with(3, |_, settings| settings.set("store.nodes", &nodes));
-    let story = Story::begins(lab.await).await;
-    let begun = story.fault("the distance");
-    // There and back.
-    wire.takes(Duration::from_millis(100));
-    story.all_are_served_since(begun).await;
-    println!("everybody is served {:.1?} after it", begun.elapsed());
-    tokio::time::sleep_until(begun + Duration::from_secs(20)).await;
-    assert_eq!(story.lab.settles(3).await, [0, 1, 2], "members meanwhile");
-    story.end_of("the distance");
-    wire.takes(Duration::ZERO);
-    let figures = story.ends("database 200 ms away").await;
-    assert_eq!(figures.attempts, (0, 0), "sends that failed");
-    assert_eq!(figures.closed, 0, "connections that ended");
 }
