@@ -119,11 +119,10 @@ pub async fn read(
 ) -> Result<StatusCode, Failure> {
     let to = resolve(&app.system, Some(&by), &asked.r#type, &asked.target).await?;
     let other = to.conversation.other(by.user).ok_or(Refusal::INVALID)?;
-    // The clock of the node that kept it may be ahead of this one's.
     let inbox = app.store.inbox(by.user, PRIVATES_MAX).await?;
     let newest = inbox.iter().find(|row| row.other == other);
-    let now = app.system.now();
-    let up_to = newest.map_or(now, |row| row.datetime_sent.max(now));
+    // What is being sent to them this moment they have not seen.
+    let up_to = newest.map_or_else(|| app.system.now(), |row| row.datetime_sent);
     app.store.mark_read(by.user, other, up_to).await?;
     Ok(StatusCode::NO_CONTENT)
 }
