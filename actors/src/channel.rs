@@ -312,7 +312,11 @@ impl State {
                 stood,
                 deleted,
                 reply,
-            } => self.deleted(id, stood, deleted, reply),
+                under_way,
+            } => {
+                self.deleted(id, stood, deleted, reply);
+                drop(under_way);
+            }
         }
     }
 
@@ -378,6 +382,7 @@ impl State {
             && self.reading.is_empty()
             && self.looking.is_empty()
             && self.asking == 0
+            && self.outgoing.is_idle()
             && !self.owes_second_read;
         if idle {
             self.leave();

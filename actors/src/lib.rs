@@ -31,6 +31,7 @@ mod tests;
 mod timeline;
 mod traces;
 mod typing_message;
+mod under_way;
 
 pub use cluster::{ClusterLinks, LinkError, Links};
 pub use requests::{

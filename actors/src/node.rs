@@ -10,6 +10,7 @@ use crate::metric;
 use crate::people::People;
 use crate::roster::Roster;
 use crate::settings::Limits;
+use crate::under_way::{Count, UnderWay};
 use cluster_config::{NodeName, Shard};
 use cql::{Conversation, Store, StoreError};
 use std::future::Future;
@@ -42,18 +43,14 @@ pub struct Node {
     pub people: People,
     store_away: AtomicBool,
     draining: AtomicBool,
-    writes: tokio::sync::watch::Sender<usize>,
+    writes: Count,
+    /// Questions of other nodes that are being answered.
+    pub answering: Count,
 }
 
-/// A write that is under way, counted while this lives.
-#[derive(Debug)]
-pub struct Writing(Arc<Node>);
-
-impl Drop for Writing {
-    fn drop(&mut self) {
-        self.0.writes.send_modify(|writes| *writes -= 1);
-    }
-}
+/// Messages on their way to the store at once: more than that wait only for one that does not
+/// answer, and are refused.
+pub const WRITES_MAX: usize = 4_096;
 
 /// Where an address lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,7 +88,8 @@ impl Node {
             people: People::default(),
             store_away: AtomicBool::new(false),
             draining: AtomicBool::new(false),
-            writes: tokio::sync::watch::Sender::new(0),
+            writes: Count::default(),
+            answering: Count::default(),
         }
     }
 
@@ -136,20 +134,15 @@ impl Node {
         }
     }
 
-    /// Counts a message on its way to the store.
-    pub fn writing(self: &Arc<Self>) -> Writing {
-        self.writes.send_modify(|writes| *writes += 1);
-        Writing(self.clone())
+    /// Counts a message on its way to the store; none if there are too many already.
+    pub fn writing(&self) -> Option<UnderWay> {
+        self.writes.begin_below(WRITES_MAX)
     }
 
-    /// Waits until no message is on its way to the store.
-    pub async fn written(&self) {
-        // The sender lives in this node, so it does not end while this is waited for.
-        let _ = self
-            .writes
-            .subscribe()
-            .wait_for(|writes| *writes == 0)
-            .await;
+    /// Waits until no message is on its way to the store, and other nodes have their answers.
+    pub async fn finished(&self) {
+        self.writes.ended().await;
+        self.answering.ended().await;
     }
 
     /// Whether this node is going.

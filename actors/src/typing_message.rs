@@ -16,6 +16,7 @@ use crate::frame::{Belongs, End, Ghost};
 use crate::node::Node;
 use crate::requests::{Patched, TypingError, Unanswered};
 use crate::timeline::TYPED_AT_MOST;
+use crate::under_way::UnderWay;
 use cluster_config::NodeName;
 use cql::{Append, Conversation, Message, MessageId, Millis, StoreError, Username};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
@@ -49,13 +50,18 @@ pub enum TypingMessageMessage {
     NodeGone { node: NodeName },
     /// Told: another node owns its conversation now, and goes on with it.
     Release,
-    /// Reported: what the store said of sending it.
+    /// Reported: what the store said of sending it, which is under way until it is answered: the
+    /// next owner begins no earlier.
     Appended {
         message: Box<Message>,
         outcome: Result<Append, StoreError>,
+        under_way: UnderWay,
     },
-    /// Reported: what the store said of taking it out.
-    Wiped { outcome: Result<bool, StoreError> },
+    /// Reported: what the store said of taking it out, likewise.
+    Wiped {
+        outcome: Result<bool, StoreError>,
+        under_way: UnderWay,
+    },
     /// Reported: the store takes longer than a request may.
     Slow { attempt: u64 },
     /// Reported: time to look at the time.
@@ -179,10 +185,18 @@ impl Actor for TypingMessage {
                 state.released = true;
                 state.go_on(&myself);
             }
-            TypingMessageMessage::Appended { message, outcome } => {
+            TypingMessageMessage::Appended {
+                message,
+                outcome,
+                under_way,
+            } => {
                 state.appended(&myself, *message, outcome);
+                drop(under_way);
             }
-            TypingMessageMessage::Wiped { outcome } => state.wiped(&myself, outcome),
+            TypingMessageMessage::Wiped { outcome, under_way } => {
+                state.wiped(&myself, outcome);
+                drop(under_way);
+            }
             TypingMessageMessage::Slow { attempt } => state.slow(attempt),
             TypingMessageMessage::Due => state.due(&myself),
         }

@@ -69,6 +69,10 @@ impl State {
         post: Beginning,
         reply: RpcReplyPort<Result<Posted, TypingError>>,
     ) {
+        let Some(writing) = self.node.writing() else {
+            let _ = reply.send(Err(Unanswered.into()));
+            return;
+        };
         let message = Message {
             id,
             conversation: self.conversation.clone(),
@@ -85,7 +89,7 @@ impl State {
         let key = post.author.zip(post.key);
         let (node, myself) = (self.node.clone(), self.myself.clone());
         let to = recipient(&post.target);
-        let (writing, under_way) = (node.writing(), self.outgoing.begin());
+        let under_way = self.outgoing.begin();
         tokio::spawn(async move {
             let mut reply = Some(reply);
             let kept = keep(&node, message, to, key);
@@ -227,9 +231,12 @@ pub(super) async fn bind_key(
     }
     match node.store.placed(bound.id).await? {
         Placed::Nothing => {
-            node.store
-                .rebind_key(user, key, bound.id, &claim, now)
-                .await
+            // Also what a minority of replicas may have of it.
+            let store = &node.store;
+            store
+                .end_message(&bound.conversation, bound.id, now)
+                .await?;
+            store.rebind_key(user, key, bound.id, &claim, now).await
         }
         _ => Ok(bound),
     }

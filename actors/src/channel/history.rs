@@ -33,7 +33,8 @@ impl State {
         } else {
             self.tail.page(range)
         };
-        if let Some(page) = cached {
+        if let Some(mut page) = cached {
+            self.leave_out_deleted(&mut page);
             let _ = reply.send(Ok(self.with_ghosts(page, range)));
             return;
         }
@@ -56,13 +57,18 @@ impl State {
             self.show_found(&page);
             let sent = reading.sent_meanwhile;
             let mut page = self.tail.freshen(page, range, &sent);
-            page.messages
-                .retain(|message| !self.timeline.was_deleted(message.id));
+            self.leave_out_deleted(&mut page);
             self.with_ghosts(page, range)
         });
         for reader in reading.readers {
             let _ = reader.send(answer.clone());
         }
+    }
+
+    /// What was read before it was deleted.
+    pub(super) fn leave_out_deleted(&self, page: &mut Page) {
+        page.messages
+            .retain(|message| !self.timeline.was_deleted(message.id));
     }
 
     /// What turns out to be in the store while it is shown as a ghost was sent.
@@ -121,7 +127,6 @@ impl State {
         let found = stood.clone();
         self.ask(
             async move {
-                let _under_way = under_way;
                 match store.placed(id).await? {
                     Placed::Message(message) if message.conversation != conversation => {
                         return Ok(());
@@ -138,6 +143,7 @@ impl State {
                 stood: stood.get().cloned().map(Box::new),
                 deleted,
                 reply,
+                under_way,
             },
         );
     }

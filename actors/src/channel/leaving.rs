@@ -1,7 +1,7 @@
 //! How a conversation's actor ends: by itself when nobody needs it, or because another node owns
 //! the conversation now.
 
-use super::{ChannelMessage, State};
+use super::{ChannelMessage, State, StoreAnswer};
 use crate::frame::{End, Ghost};
 use crate::node::STORE_TIMEOUT;
 use crate::timeline::Known;
@@ -33,6 +33,7 @@ impl State {
     /// Another node owns this now: nothing new is begun, and when what is on its way to the store
     /// has arrived, the next owner may start.
     pub(super) fn release(&mut self) {
+        self.flush_pending();
         self.leave();
         let mut opening = self.opening.take();
         if let Some(opening) = &mut opening {
@@ -151,6 +152,29 @@ impl State {
                 if let Some(answer) = answer {
                     answer();
                 }
+            }
+            // Relays catch up with the next owner; but of a private it tells none that it has not
+            // heard of.
+            ChannelMessage::Sent {
+                message,
+                author_rev,
+                ..
+            } if matches!(self.conversation, Conversation::Private(..)) => {
+                self.note_sent(*message, author_rev);
+                self.flush_pending();
+            }
+            // The next owner finds nothing there, and tells nobody that it is gone.
+            ChannelMessage::Answered(StoreAnswer::Deleted {
+                id,
+                stood,
+                deleted,
+                reply,
+                under_way,
+            }) => {
+                self.deleted(id, stood, deleted, reply);
+                self.flush_pending();
+                self.viewers.give_up_all();
+                drop(under_way);
             }
             ChannelMessage::Due(_) | ChannelMessage::Answered(_) => {}
             // It left because nobody needed it, and has nothing to finish.

@@ -4,6 +4,7 @@ use crate::edge::Target;
 use crate::frame::{Belongs, End, Ghost};
 use crate::requests::{History, Posted, TypingError, Unanswered};
 use crate::typing_message::{PatchReply, Stroke};
+use crate::under_way::UnderWay;
 use cluster_config::NodeName;
 use cql::{
     KeyClaim, Message, MessageId, MessageText, Millis, Page, Placed, Range, StoreError, UserId,
@@ -185,6 +186,8 @@ pub enum StoreAnswer {
         stood: Option<Box<Message>>,
         deleted: Result<(), StoreError>,
         reply: RpcReplyPort<Result<(), TypingError>>,
+        /// Until viewers are told, so that the next owner begins no earlier.
+        under_way: UnderWay,
     },
 }
 

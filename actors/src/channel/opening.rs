@@ -5,7 +5,7 @@ use super::{ChannelMessage, Due, RELOAD_AFTER, State, StoreAnswer, begin_epoch};
 use crate::edge::Target;
 use crate::frame::{End, Ghost};
 use crate::relay::RelayMessage;
-use crate::tail::TAIL_LENGTH;
+use crate::tail::{TAIL_LENGTH, Tail};
 use cluster_config::{NodeName, Shard};
 use cql::{Conversation, Message, MessageId, Page, Range, StoreError, UserId, Username};
 use std::collections::HashSet;
@@ -34,6 +34,8 @@ impl State {
     /// of it has arrived, and relays that followed it follow this node again.
     pub(super) fn had_by_others(&mut self) {
         self.epoch = begin_epoch(&self.node);
+        // It may lack what the other sent, and hold what the other deleted.
+        self.tail = Tail::default();
         self.owes_second_read = true;
         self.began = Instant::now();
         self.load();
@@ -71,7 +73,8 @@ impl State {
 
     pub(super) fn newest(&mut self, newest: Result<(Page, Vec<(UserId, Username)>), StoreError>) {
         match newest {
-            Ok((page, names)) => {
+            Ok((mut page, names)) => {
+                self.leave_out_deleted(&mut page);
                 self.names.extend(names);
                 self.names_read = true;
                 let sent = page

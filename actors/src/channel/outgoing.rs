@@ -1,26 +1,16 @@
 //! What is on its way from a conversation to the store.
 
+use crate::under_way::{Count, UnderWay};
 use cql::Millis;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use tokio::sync::watch;
 
 /// What leaves a conversation for the store: the latest time something was sent, so that each is
 /// later than the last and what is unread can be counted in the order of sending; and how much
 /// is on its way, so that a next owner starts when it has arrived.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Outgoing {
     last: AtomicI64,
-    under_way: watch::Sender<usize>,
-}
-
-impl Default for Outgoing {
-    fn default() -> Self {
-        Outgoing {
-            last: AtomicI64::new(0),
-            under_way: watch::Sender::new(0),
-        }
-    }
+    under_way: Count,
 }
 
 impl Outgoing {
@@ -33,30 +23,17 @@ impl Outgoing {
     }
 
     /// Something is on its way as long as what this gives lives.
-    pub fn begin(self: &Arc<Self>) -> UnderWay {
-        self.under_way.send_modify(|count| *count += 1);
-        UnderWay(self.clone())
+    pub fn begin(&self) -> UnderWay {
+        self.under_way.begin()
     }
 
     /// Whether nothing is on its way.
     pub fn is_idle(&self) -> bool {
-        *self.under_way.borrow() == 0
+        self.under_way.is_idle()
     }
 
     /// Waits until nothing is on its way.
     pub async fn arrived(&self) {
-        // The sender lives in this value.
-        let mut under_way = self.under_way.subscribe();
-        let _ = under_way.wait_for(|count| *count == 0).await;
-    }
-}
-
-/// Something that is on its way to the store.
-#[derive(Debug)]
-pub struct UnderWay(Arc<Outgoing>);
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        self.0.under_way.send_modify(|count| *count -= 1);
+        self.under_way.ended().await;
     }
 }

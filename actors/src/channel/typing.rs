@@ -6,7 +6,7 @@ use crate::frame::{Belongs, End, Ghost};
 use crate::requests::{Patched, TypingError, Unanswered};
 use crate::timeline::{Known, TYPED_AT_MOST};
 use crate::typing_message::{By, PatchReply, Stroke, TypingMessageMessage, Typist};
-use cql::{Message, MessageId, MessageText, Millis, Placed, StoreError, UserId};
+use cql::{Ended, Message, MessageId, MessageText, Millis, Placed, StoreError, UserId};
 
 /// A change that waits to know what stands at its id.
 pub struct Looking {
@@ -145,6 +145,13 @@ impl State {
     }
 
     pub(super) async fn looked(&mut self, id: MessageId, placed: Result<Placed, StoreError>) {
+        let placed = placed.map(|placed| match placed {
+            // Deleted while the store was asked.
+            Placed::Message(message) if self.timeline.was_deleted(id) => Placed::Ended(Ended {
+                conversation: message.conversation,
+            }),
+            placed => placed,
+        });
         if let Ok(Placed::Message(message)) = &placed
             && message.conversation == self.conversation
             && self.tail.get(id).is_none()

@@ -351,7 +351,7 @@ impl State {
 
     /// What changed since the last frame leaves before all there is: a relay that shows something
     /// for the first time shows as a change what came in a frame alone.
-    fn flush_pending(&mut self) {
+    pub(super) fn flush_pending(&mut self) {
         if self.timeline.has_changes() {
             self.flush();
         }

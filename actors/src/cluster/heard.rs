@@ -338,10 +338,11 @@ impl Node {
         within: Duration,
         answer: impl Future<Output = Option<Reply>> + Send + 'static,
     ) {
-        let node = self.clone();
+        let (node, answering) = (self.clone(), self.answering.begin());
         tokio::spawn(async move {
             let answer = tokio::time::timeout(within, answer).await;
             node.reply(to, id, answer.ok().flatten().unwrap_or(Reply::Unanswered));
+            drop(answering);
         });
     }
 }

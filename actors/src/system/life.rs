@@ -180,8 +180,8 @@ impl System {
     /// Finishes what is under way, gives back the slot and ends the actors.
     pub async fn stop(&self) {
         let began = Instant::now();
-        let written = timeout(crate::node::STORE_TIMEOUT, self.node.written());
-        let finished = written.await.is_ok();
+        let finished = timeout(crate::node::STORE_TIMEOUT, self.node.finished());
+        let finished = finished.await.is_ok();
         info!(finished, took_ms = since(began), "writes ended");
         if let Some(left) = self
             .node

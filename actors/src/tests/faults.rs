@@ -1,10 +1,11 @@
 use super::cluster::Cluster;
 use super::memory::{Mood, Obstacle};
 use super::world::{Person, World, text, ting};
-use crate::channel::ChannelMessage;
+use crate::channel::{Beginning, ChannelMessage};
 use crate::cluster::KeeperMessage;
 use crate::edge::{Entry, Kill};
-use crate::frame::{Epoch, Snapshot};
+use crate::frame::{Belongs, Epoch, Snapshot};
+use crate::node::WRITES_MAX;
 use crate::relay::RelayMessage;
 use crate::session::SessionMessage;
 use crate::tail::TAIL_LENGTH;
@@ -297,4 +298,70 @@ async fn a_private_names_its_people_though_the_store_was_away_when_it_began() {
     let heard = bob.heard();
     let message = heard.iter().find(|(event, _)| *event == "message");
     assert_eq!(message.unwrap().1["target"], "bob");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_deleted_while_the_newest_are_read_stays_deleted() {
+    let world = World::new().await;
+    let (ada, bob) = (world.person("ada").await, world.person("bob").await);
+    let id = ada.says("said").await.id;
+    bob.sees_sent(id, "said").await;
+    world.store.obstruct(Some(("history", Obstacle::Late)));
+    world
+        .node()
+        .tell_channel(&ting().conversation, ChannelMessage::HadByOthers);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    world.system.delete(id).await.unwrap();
+    world.store.obstruct(None);
+    // What comes after it is shown after it.
+    let next = ada.says("next").await.id;
+    bob.sees_sent(next, "next").await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(bob.shown().sent[&id], ["said"], "and gone");
+    assert!(
+        !world
+            .history()
+            .await
+            .entries
+            .iter()
+            .any(|entry| entry.id == id)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_hangs_gets_no_more_than_it_can_hold() {
+    let world = World::new().await;
+    let ada = world.person("ada").await;
+    world.history().await;
+    world.store.obstruct(Some(("append", Obstacle::Held)));
+    let conversation = &ting().conversation;
+    let says = || {
+        let (reply, answered) = ractor::concurrency::oneshot();
+        let post = Beginning {
+            author: Some(ada.sign_in.user),
+            username: ada.sign_in.username.clone(),
+            target: ting().target,
+            text: text("said"),
+            typing: false,
+            key: None,
+            belongs: Belongs::Nobody,
+            datetime_start: None,
+        };
+        let post = ChannelMessage::Post {
+            post: Box::new(post),
+            since: 0,
+            reply: reply.into(),
+        };
+        world.node().tell_channel(conversation, post);
+        answered
+    };
+    let under_way: Vec<_> = (0..WRITES_MAX).map(|_| says()).collect();
+    let began = tokio::time::Instant::now();
+    assert!(says().await.unwrap().is_err());
+    assert!(began.elapsed() < Duration::from_millis(100), "at once");
+    world.store.obstruct(None);
+    for answered in under_way {
+        assert!(answered.await.unwrap().is_ok());
+    }
+    assert!(says().await.unwrap().is_ok());
 }

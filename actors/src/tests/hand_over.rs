@@ -1,14 +1,16 @@
 //! What the last owner of a conversation knew is known to the next one.
 
 use super::cluster::{Cluster, history};
-use super::memory::Mood;
+use super::memory::{Mood, Obstacle};
 use super::world::{Person, World, ting};
 use crate::channel::ChannelMessage;
 use crate::edge::{Entry, Target, Wants};
 use crate::frame::{Belongs, End, Ghost};
+use crate::node::{Lives, Node};
 use crate::{Destination, Patched};
 use cql::{ChannelName, Conversation, MessageId};
 use serde_json::{Value, json};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -72,6 +74,82 @@ async fn the_last_letters_before_a_hand_over_are_seen() {
         bob.sees(typed, &last.to_string()).await;
         bob.no_longer_sees(erased).await;
     }
+}
+
+/// Waits until a node, which drains, owns a conversation no more.
+async fn lost_by(node: &Arc<Node>, conversation: &Conversation) {
+    while node.lives(conversation) == Lives::Here {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_on_its_way_to_the_store_at_a_hand_over_is_acknowledged() {
+    let mut cluster = Cluster::of(3).await;
+    let (owner, one, other) = cluster.around_ting();
+    let ada = cluster.nodes[one].person("ada").await;
+    let bob = cluster.nodes[other].person("bob").await;
+    let typed = ada.types("typ").await.id;
+    bob.sees(typed, "typ").await;
+    let drained = cluster.nodes.remove(owner);
+    let (store, node) = (drained.store.clone(), drained.node().clone());
+    store.obstruct(Some(("append", Obstacle::Late)));
+    let sends = ada.sends(typed, "typed");
+    let says = ada.system.post(ada.post_to(ting(), "said", false, None));
+    let hands_over = async {
+        let draining = drains(drained);
+        lost_by(&node, &ting().conversation).await;
+        store.obstruct(None);
+        draining.await.unwrap();
+    };
+    let (sent, said, ()) = tokio::join!(sends, says, hands_over);
+    assert_eq!(sent, Ok(Patched::Done));
+    bob.sees_sent(typed, "typed").await;
+    bob.sees_sent(said.unwrap().id, "said").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_with_nobody_on_it_goes_when_it_has_answered_the_others() {
+    let mut cluster = Cluster::of(3).await;
+    let (owner, one, _) = cluster.around_ting();
+    let ada = cluster.nodes[one].signed_in("ada").await;
+    let drained = cluster.nodes.remove(owner);
+    let says = ada.system.post(ada.post_to(ting(), "said", false, None));
+    let (said, drained) = tokio::join!(says, drains(drained));
+    drained.unwrap();
+    assert!(said.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_deleted_during_a_hand_over_is_shown_to_be_gone() {
+    let mut cluster = Cluster::of(3).await;
+    let (owner, one, other) = cluster.around_ting();
+    let ada = cluster.nodes[one].person("ada").await;
+    let bob = cluster.nodes[other].person("bob").await;
+    let said = ada.says("said").await.id;
+    bob.sees_sent(said, "said").await;
+    let drained = cluster.nodes.remove(owner);
+    let (store, node) = (drained.store.clone(), drained.node().clone());
+    store.obstruct(Some(("end_message", Obstacle::Late)));
+    let deletes = ada.system.delete(said);
+    let hands_over = async {
+        // It has been asked for by then.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let draining = drains(drained);
+        lost_by(&node, &ting().conversation).await;
+        store.obstruct(None);
+        draining.await.unwrap();
+    };
+    let (deleted, ()) = tokio::join!(deletes, hands_over);
+    assert_eq!(deleted, Ok(()));
+    let gone = |(event, body): &(&str, Value)| {
+        let entries = body.as_array().into_iter().flatten();
+        let mut its = entries.filter(|entry| entry["id"] == json!(said));
+        *event == "update-typing-messages" && its.any(|entry| entry["text"] == "")
+    };
+    cluster.nodes[0]
+        .until("it is shown to be gone", || bob.heard().iter().any(gone))
+        .await;
 }
 
 /// What Ada types there, for all that a relay knows.

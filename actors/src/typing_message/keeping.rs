@@ -16,6 +16,10 @@ impl State {
         said: Option<Millis>,
         reply: PatchReply,
     ) {
+        let Some(writing) = self.begin.node.writing() else {
+            let _ = reply.send(Err(Unanswered.into()));
+            return;
+        };
         let entry = &self.begin.ghost.entry;
         let message = Message {
             id: entry.id,
@@ -35,14 +39,17 @@ impl State {
             reply: Some(reply),
         };
         let (node, myself) = (self.begin.node.clone(), myself.clone());
-        let (writing, under_way) = (node.writing(), self.begin.outgoing.begin());
+        let under_way = self.begin.outgoing.begin();
         // Not given up when the request is: what was written late is still shown.
         tokio::spawn(async move {
             let outcome = node.store.append(&message, recipient.as_ref()).await;
             node.note(&outcome);
-            let message = Box::new(message);
-            let _ = myself.cast(TypingMessageMessage::Appended { message, outcome });
-            drop((writing, under_way));
+            let _ = myself.cast(TypingMessageMessage::Appended {
+                message: Box::new(message),
+                outcome,
+                under_way,
+            });
+            drop(writing);
         });
     }
 
@@ -116,8 +123,7 @@ impl State {
                 .end_message(&conversation, id, node.clock.now())
                 .await;
             node.note(&outcome);
-            let _ = myself.cast(TypingMessageMessage::Wiped { outcome });
-            drop(under_way);
+            let _ = myself.cast(TypingMessageMessage::Wiped { outcome, under_way });
         });
     }
 
