@@ -197,11 +197,7 @@ impl Actor for Presence {
                     state.queue(Move::Gone { connection });
                 }
             }
-            PresenceMessage::Joined { node, people } => {
-                for online in people {
-                    state.queue(Move::Joined { node, online });
-                }
-            }
+            PresenceMessage::Joined { node, people } => state.come_elsewhere(node, people),
             PresenceMessage::Parted { node, sign_ins } => state.parted(node, sign_ins),
             PresenceMessage::Late { node, sign_ins } => {
                 for sign_in in sign_ins {
@@ -219,6 +215,7 @@ impl Actor for Presence {
                 state.node.tell_node(node, Word::Everybody { people });
             }
             PresenceMessage::Announce => {
+                state.forget_privates();
                 let people = state.everybody_here();
                 state.node.tell_all(&Word::Everybody { people });
             }
@@ -381,14 +378,21 @@ impl State {
         }
     }
 
+    /// Forgets the privates that are shown here no more.
+    fn forget_privates(&mut self) {
+        let relays = &self.node.directory.relays;
+        self.privates.retain(|_, privates| {
+            privates.retain(|known| relays.get(known).is_some());
+            !privates.is_empty()
+        });
+    }
+
     fn private_here(&mut self, conversation: Conversation) {
         let Conversation::Private(one, other) = conversation else {
             return;
         };
-        // Those whose relays have ended are dropped when there are too many of them to matter.
         for user in HashSet::from([one, other]) {
             let privates = self.privates.entry(user).or_default();
-            privates.retain(|known| self.node.directory.relays.get(known).is_some());
             privates.insert(conversation.clone());
             let connections: Vec<ConnectionId> = self.node.roster().connections_of(user).collect();
             for connection in connections {

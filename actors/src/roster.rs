@@ -31,6 +31,8 @@ pub struct Roster {
     connections: HashMap<ConnectionId, (UserId, SignInHash)>,
     /// The sign-ins that are connected to other nodes.
     elsewhere: HashMap<NodeName, HashMap<SignInHash, UserId>>,
+    /// Who is on other nodes already, while nobody here is told of it yet.
+    expected: HashMap<UserId, HashSet<(NodeName, SignInHash)>>,
 }
 
 /// What the end of a connection meant.
@@ -75,6 +77,26 @@ impl Roster {
         })
     }
 
+    /// A sign-in is connected to another node, of which people here are told later: what is said
+    /// to its person goes there from now on.
+    pub fn expect(&mut self, node: NodeName, online: &Online) {
+        let there = self.elsewhere.get(&node);
+        if !there.is_some_and(|there| there.contains_key(&online.sign_in)) {
+            let expected = self.expected.entry(online.user).or_default();
+            expected.insert((node, online.sign_in));
+        }
+    }
+
+    /// Whoever was expected has come, or will not.
+    pub fn expect_no_more(&mut self, node: NodeName, online: &Online) {
+        if let Some(expected) = self.expected.get_mut(&online.user) {
+            expected.remove(&(node, online.sign_in));
+            if expected.is_empty() {
+                self.expected.remove(&online.user);
+            }
+        }
+    }
+
     /// A sign-in is connected to another node. True if the person was nowhere before.
     pub fn join_elsewhere(&mut self, node: NodeName, online: &Online) -> bool {
         let there = self.elsewhere.entry(node).or_default();
@@ -112,7 +134,8 @@ impl Roster {
 
     /// The nodes where any of these people is; `me` is this one.
     pub fn nodes_of(&self, users: &[UserId], me: NodeName) -> BTreeSet<NodeName> {
-        let mut nodes = BTreeSet::new();
+        let expected = users.iter().filter_map(|user| self.expected.get(user));
+        let mut nodes: BTreeSet<NodeName> = expected.flatten().map(|(node, _)| *node).collect();
         for person in users.iter().filter_map(|user| self.people.get(user)) {
             nodes.extend(person.elsewhere.iter().map(|(node, _)| *node));
             if !person.connections.is_empty() {

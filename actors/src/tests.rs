@@ -8,6 +8,7 @@ mod links;
 mod memory;
 mod network;
 mod people;
+mod privates;
 mod typing;
 mod world;
 

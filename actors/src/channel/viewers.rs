@@ -16,6 +16,9 @@ use tokio::time::Instant;
 /// A relay says every 10 s that it watches; one that was silent for three times as long is gone.
 const LEASE: Duration = Duration::from_secs(30);
 
+/// How long before the next owner began an owner may have been lost: a lease, and who notices.
+const LOST_WITHIN: Duration = Duration::from_secs(20);
+
 /// Messages that a catch-up reads at a time, and in all: what a relay has missed is told from
 /// the newest on, and beyond this a client reads history.
 const CATCH_UP_PAGE: usize = 1_000;
@@ -37,7 +40,7 @@ pub struct Viewers {
     /// may lack it, and what was typed for long is not among the newest.
     sent_meanwhile: HashMap<u64, Vec<Message>>,
     asks: u64,
-    /// In a private, what nodes where its people are could not be shown, and since when.
+    /// In a private, what nodes where its people are may not have been shown, and since when.
     missed: HashMap<NodeName, Missed>,
 }
 
@@ -175,7 +178,10 @@ impl State {
         for node in nodes {
             match self.tell_relay(node, RelayMessage::Frame(frame.clone())) {
                 Ok(()) => drop(reached.insert(node)),
-                Err(_) => drop(self.viewers.nodes.remove(&node)),
+                Err(_) => {
+                    self.viewers.nodes.remove(&node);
+                    self.note_missed(node, &frame);
+                }
             }
         }
         if reached.is_empty() {
@@ -206,7 +212,11 @@ impl State {
     pub(super) fn watch(&mut self, node: NodeName, from: Option<MessageId>) {
         let known = self.viewers.nodes.insert(node, Instant::now()).is_some();
         match from {
-            Some(from) => self.catch_up(node, from),
+            Some(from) => {
+                // It has begun, and is told all there is.
+                self.viewers.missed.remove(&node);
+                self.catch_up(node, from);
+            }
             // One that only renews, and that this life has not heard of, must start from here.
             None if !known => drop(self.tell_relay(node, RelayMessage::OwnerChanged)),
             None => {}
@@ -229,32 +239,41 @@ impl State {
         let me = self.node.name();
         let nodes = self.node.roster().nodes_of(&[one, other], me);
         for node in nodes {
-            if self.viewers.nodes.contains_key(&node) || self.show(node, Some(frame)) {
-                continue;
+            if !self.viewers.nodes.contains_key(&node) {
+                self.show(node, Some(frame));
+                // Until its relay says that it has begun: the link may be ending.
+                self.note_missed(node, frame);
             }
-            let sent = frame.changes.iter().filter_map(|change| match change {
-                Change::Ended(entry, End::Sent) => Some(entry.id),
-                _ => None,
-            });
-            let missed = self.viewers.missed.entry(node);
-            missed.or_insert_with(Missed::new).sent.extend(sent);
         }
+    }
+
+    /// A node may not have been shown a frame of a private.
+    fn note_missed(&mut self, node: NodeName, frame: &Frame) {
+        if !matches!(self.conversation, Conversation::Private(..)) {
+            return;
+        }
+        let sent = frame.changes.iter().filter_map(|change| match change {
+            Change::Ended(entry, End::Sent) => Some(entry.id),
+            _ => None,
+        });
+        let missed = self.viewers.missed.entry(node);
+        missed.or_insert_with(Missed::new).sent.extend(sent);
     }
 
     /// Somebody of this private is on that node now, and sees what is being typed; and what was
     /// sent while there was no link.
     pub(super) fn person_on(&mut self, node: NodeName) {
         self.flush_pending();
-        let missed = self.viewers.missed.contains_key(&node);
-        let is_quiet = self.timeline.ghosts().next().is_none() && !missed;
-        if !is_quiet && !self.viewers.nodes.contains_key(&node) {
+        let is_typed = self.timeline.ghosts().next().is_some();
+        let is_new = is_typed && !self.viewers.nodes.contains_key(&node);
+        if is_new || self.viewers.missed.contains_key(&node) {
             self.show(node, None);
         }
     }
 
     /// Has a node show this conversation: all there is, or what there was before a frame. What
-    /// it missed follows as a change. False if there is no link.
-    fn show(&mut self, node: NodeName, before: Option<&Frame>) -> bool {
+    /// it missed follows as a change.
+    fn show(&mut self, node: NodeName, before: Option<&Frame>) {
         let changed = |id: MessageId| {
             before.is_some_and(|frame| frame.changes.iter().any(|change| change.id() == id))
         };
@@ -285,14 +304,12 @@ impl State {
             all.n = all.n.saturating_sub(1);
         }
         if self.tell_relay(node, RelayMessage::Show(all)).is_err() {
-            return false;
+            return;
         }
         if let Some(frame) = follows {
             let _ = self.tell_relay(node, RelayMessage::Frame(Arc::new(frame)));
         }
-        self.viewers.missed.remove(&node);
         self.viewers.nodes.insert(node, Instant::now());
-        true
     }
 
     fn catch_up(&mut self, node: NodeName, from: MessageId) {
@@ -403,6 +420,28 @@ impl State {
         }
         if self.timeline.has_changes() {
             self.changed(self.node.clock.now());
+        }
+        self.show_what_was_lost_with_an_owner();
+    }
+
+    /// In a private, what an earlier owner sent last its people's nodes may never have been shown,
+    /// if they have no relay that catches up.
+    fn show_what_was_lost_with_an_owner(&mut self) {
+        let Conversation::Private(one, other) = self.conversation else {
+            return;
+        };
+        let ago = (self.began.elapsed() + LOST_WITHIN).as_millis() as Millis;
+        let since = self.node.clock.now() - ago;
+        let newest = self.tail.since(MessageId::default());
+        let sent = newest.filter(|message| message.datetime_sent >= since);
+        let sent: HashSet<MessageId> = sent.map(|message| message.id).collect();
+        let nodes = self.node.roster().nodes_of(&[one, other], self.node.name());
+        for node in nodes {
+            if !sent.is_empty() && !self.viewers.nodes.contains_key(&node) {
+                let missed = self.viewers.missed.entry(node);
+                missed.or_insert_with(Missed::new).sent.extend(&sent);
+                self.show(node, None);
+            }
         }
     }
 }

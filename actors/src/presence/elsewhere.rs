@@ -104,21 +104,30 @@ impl State {
             .into_iter()
             .filter(|sign_in| !there.contains(sign_in))
             .collect();
-        for online in people {
-            self.queue(Move::Joined { node, online });
-        }
+        self.come_elsewhere(node, people);
         self.parted(node, gone);
     }
 
-    pub(super) fn joined(&mut self, node: NodeName, online: &Online) {
-        if self.node.cluster.map().view.member(node).is_none() {
-            return;
+    /// Whoever comes to another node is shown there what is said to them from now on; people here
+    /// are told when it is their turn.
+    pub(super) fn come_elsewhere(&mut self, node: NodeName, people: Vec<Online>) {
+        for online in people {
+            self.node.roster_mut().expect(node, &online);
+            self.person_on(online.user, node);
+            self.queue(Move::Joined { node, online });
         }
-        let first = self.node.roster_mut().join_elsewhere(node, online);
+    }
+
+    pub(super) fn joined(&mut self, node: NodeName, online: &Online) {
+        let is_member = self.node.cluster.map().view.member(node).is_some();
+        let first = {
+            let mut roster = self.node.roster_mut();
+            roster.expect_no_more(node, online);
+            is_member && roster.join_elsewhere(node, online)
+        };
         if first {
             self.tell_joined(&online.username);
         }
-        self.person_on(online.user, node);
         self.count();
     }
 
