@@ -287,7 +287,7 @@ impl State {
                 from,
                 messages,
             } => self.since(ask, node, from, messages),
-            StoreAnswer::Again(messages) => self.read_again(messages),
+            StoreAnswer::Again { had, messages } => self.read_again(had, messages),
             StoreAnswer::Placed { id, placed } => self.looked(id, placed).await,
             StoreAnswer::Bound {
                 fresh,

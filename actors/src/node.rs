@@ -2,7 +2,7 @@
 
 use crate::claim::ClaimKey;
 use crate::clock::Clock;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Online};
 use crate::directory::Directory;
 use crate::edge::Sockets;
 use crate::locks::{read, write};
@@ -163,6 +163,15 @@ impl Node {
     /// The roster, to read.
     pub fn roster(&self) -> RwLockReadGuard<'_, Roster> {
         read(&self.roster)
+    }
+
+    /// These people are on another node: what is said to them goes there from now on, though it
+    /// is not their turn yet to be told of.
+    pub fn expect(&self, node: NodeName, people: &[Online]) {
+        let mut roster = self.roster_mut();
+        for online in people {
+            roster.expect(node, online.user);
+        }
     }
 
     /// The roster, to write: for presence alone.

@@ -51,7 +51,7 @@ pub enum PresenceMessage {
         wants: Wants,
         reply: RpcReplyPort<()>,
     },
-    /// Told: these people are on that node now.
+    /// Told: these people, who are expected, are on that node now.
     Joined { node: NodeName, people: Vec<Online> },
     /// Told: these sign-ins have no connection to that node any more.
     Parted {

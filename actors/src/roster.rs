@@ -31,8 +31,9 @@ pub struct Roster {
     connections: HashMap<ConnectionId, (UserId, SignInHash)>,
     /// The sign-ins that are connected to other nodes.
     elsewhere: HashMap<NodeName, HashMap<SignInHash, UserId>>,
-    /// Who is on other nodes already, while nobody here is told of it yet.
-    expected: HashMap<UserId, HashSet<(NodeName, SignInHash)>>,
+    /// Who is on other nodes already, while nobody here is told of it yet, each as often as they
+    /// wait for their turn.
+    expected: HashMap<UserId, BTreeMap<NodeName, usize>>,
 }
 
 /// What the end of a connection meant.
@@ -77,23 +78,24 @@ impl Roster {
         })
     }
 
-    /// A sign-in is connected to another node, of which people here are told later: what is said
-    /// to its person goes there from now on.
-    pub fn expect(&mut self, node: NodeName, online: &Online) {
-        let there = self.elsewhere.get(&node);
-        if !there.is_some_and(|there| there.contains_key(&online.sign_in)) {
-            let expected = self.expected.entry(online.user).or_default();
-            expected.insert((node, online.sign_in));
-        }
+    /// Somebody is on another node, of which people here are told later: what is said to them
+    /// goes there from now on.
+    pub fn expect(&mut self, node: NodeName, user: UserId) {
+        let expected = self.expected.entry(user).or_default();
+        *expected.entry(node).or_default() += 1;
     }
 
-    /// Whoever was expected has come, or will not.
-    pub fn expect_no_more(&mut self, node: NodeName, online: &Online) {
-        if let Some(expected) = self.expected.get_mut(&online.user) {
-            expected.remove(&(node, online.sign_in));
-            if expected.is_empty() {
-                self.expected.remove(&online.user);
-            }
+    /// Whoever was expected, once, has come, or will not.
+    pub fn expect_no_more(&mut self, node: NodeName, user: UserId) {
+        let Some(expected) = self.expected.get_mut(&user) else {
+            return;
+        };
+        if let Some(times) = expected.get_mut(&node) {
+            *times -= 1;
+        }
+        expected.retain(|_, times| *times > 0);
+        if expected.is_empty() {
+            self.expected.remove(&user);
         }
     }
 
@@ -135,7 +137,8 @@ impl Roster {
     /// The nodes where any of these people is; `me` is this one.
     pub fn nodes_of(&self, users: &[UserId], me: NodeName) -> BTreeSet<NodeName> {
         let expected = users.iter().filter_map(|user| self.expected.get(user));
-        let mut nodes: BTreeSet<NodeName> = expected.flatten().map(|(node, _)| *node).collect();
+        let mut nodes: BTreeSet<NodeName> =
+            expected.flat_map(|there| there.keys().copied()).collect();
         for person in users.iter().filter_map(|user| self.people.get(user)) {
             nodes.extend(person.elsewhere.iter().map(|(node, _)| *node));
             if !person.connections.is_empty() {

@@ -229,16 +229,18 @@ pub(super) async fn bind_key(
     if bound.id == claim.id || bound.id.time() + TYPED_AT_MOST > now {
         return Ok(bound);
     }
-    match node.store.placed(bound.id).await? {
+    let store = &node.store;
+    match store.placed(bound.id).await? {
         Placed::Nothing => {
-            // Also what a minority of replicas may have of it.
-            let store = &node.store;
-            store
-                .end_message(&bound.conversation, bound.id, now)
-                .await?;
-            store.rebind_key(user, key, bound.id, &claim, now).await
+            let old = bound;
+            let bound = store.rebind_key(user, key, old.id, &claim, now).await?;
+            // Also what a minority of replicas may have of it; once nothing stands for it.
+            store.end_message(&old.conversation, old.id, now).await?;
+            Ok(bound)
         }
-        _ => Ok(bound),
+        // Whoever bound it anew meanwhile has ended it.
+        Placed::Ended(_) => Ok(store.key(user, key, now).await?.unwrap_or(bound)),
+        Placed::Message(_) => Ok(bound),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::{ChannelMessage, State, StoreAnswer};
 use crate::frame::{End, Ghost};
-use crate::node::STORE_TIMEOUT;
+use crate::node::{Lives, STORE_TIMEOUT};
 use crate::timeline::Known;
 use crate::typing_message::TypingMessageMessage;
 use cql::{Conversation, MessageId};
@@ -159,7 +159,9 @@ impl State {
                 message,
                 author_rev,
                 ..
-            } if matches!(self.conversation, Conversation::Private(..)) => {
+            } if matches!(self.conversation, Conversation::Private(..))
+                && self.node.lives(&self.conversation) != Lives::Here =>
+            {
                 self.note_sent(*message, author_rev);
                 self.flush_pending();
             }
@@ -174,6 +176,9 @@ impl State {
                 self.deleted(id, stood, deleted, reply);
                 self.flush_pending();
                 self.viewers.give_up_all();
+                if self.timeline.was_deleted(id) {
+                    self.tell_next(Vec::new(), vec![(id, End::Deleted)]);
+                }
                 drop(under_way);
             }
             ChannelMessage::Due(_) | ChannelMessage::Answered(_) => {}

@@ -156,8 +156,11 @@ pub enum StoreAnswer {
         from: MessageId,
         messages: Result<Vec<Message>, StoreError>,
     },
-    /// The second read after the actor was started anew.
-    Again(Result<Vec<Message>, StoreError>),
+    /// The second read after the actor was started anew, and what it had before.
+    Again {
+        had: Vec<MessageId>,
+        messages: Result<Vec<Message>, StoreError>,
+    },
     /// What stands at an id.
     Placed {
         id: MessageId,

@@ -1,7 +1,7 @@
 //! How messages go on where no actor stands for them, and come back.
 
 use super::beginning::being_typed;
-use super::{Answer, ChannelMessage, State, StoreAnswer};
+use super::{Answer, ChannelMessage, State, StoreAnswer, entry};
 use crate::frame::{Belongs, End, Ghost};
 use crate::requests::{Patched, TypingError, Unanswered};
 use crate::timeline::{Known, TYPED_AT_MOST};
@@ -138,6 +138,10 @@ impl State {
         if waiting.len() > 1 {
             return;
         }
+        self.ask_what_stands_at(id);
+    }
+
+    pub(super) fn ask_what_stands_at(&mut self, id: MessageId) {
         let store = self.node.store.clone();
         self.ask(async move { store.placed(id).await }, move |placed| {
             StoreAnswer::Placed { id, placed }
@@ -157,6 +161,14 @@ impl State {
             && self.tail.get(id).is_none()
         {
             self.note_sent((**message).clone(), 0);
+            self.changed(self.node.clock.now());
+        }
+        // Deleted by an earlier owner.
+        if matches!(placed, Ok(Placed::Ended(_)))
+            && let Some(message) = self.tail.remove(id)
+        {
+            let target = self.target_of(&message);
+            self.timeline.delete_sent(entry(&message, target));
             self.changed(self.node.clock.now());
         }
         for looking in self.looking.remove(&id).unwrap_or_default() {

@@ -8,7 +8,7 @@ use crate::node::{CONFIRM_TIMEOUT, Node};
 use crate::relay::RelayMessage;
 use cluster_config::NodeName;
 use cql::{Conversation, Message, MessageId, Millis, Range, Store, StoreError, UserId};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -233,12 +233,7 @@ impl State {
     /// A private is shown wherever its two people are. A node that shows it not yet is given all
     /// there was before this frame, so that it shows the frame as a change.
     fn show_where_its_people_are(&mut self, frame: &Frame) {
-        let Conversation::Private(one, other) = self.conversation else {
-            return;
-        };
-        let me = self.node.name();
-        let nodes = self.node.roster().nodes_of(&[one, other], me);
-        for node in nodes {
+        for node in self.nodes_of_its_people() {
             if !self.viewers.nodes.contains_key(&node) {
                 self.show(node, Some(frame));
                 // Until its relay says that it has begun: the link may be ending.
@@ -247,9 +242,20 @@ impl State {
         }
     }
 
+    /// Where the two people of this private are; nowhere if it is none.
+    fn nodes_of_its_people(&self) -> BTreeSet<NodeName> {
+        match self.conversation {
+            Conversation::Private(one, other) => {
+                let me = self.node.name();
+                self.node.roster().nodes_of(&[one, other], me)
+            }
+            Conversation::Channel(_) => BTreeSet::new(),
+        }
+    }
+
     /// A node may not have been shown a frame of a private.
     fn note_missed(&mut self, node: NodeName, frame: &Frame) {
-        if !matches!(self.conversation, Conversation::Private(..)) {
+        if !self.nodes_of_its_people().contains(&node) {
             return;
         }
         let sent = frame.changes.iter().filter_map(|change| match change {
@@ -400,19 +406,25 @@ impl State {
     pub(super) fn ask_again(&mut self) {
         let (store, conversation) = (self.node.store.clone(), self.conversation.clone());
         let low = self.timeline.low();
+        let had: Vec<MessageId> = self.tail.since(low).map(|message| message.id).collect();
         self.ask(
             async move { read_since(&*store, &conversation, low).await },
-            StoreAnswer::Again,
+            move |messages| StoreAnswer::Again { had, messages },
         );
     }
 
-    pub(super) fn read_again(&mut self, messages: Result<Vec<Message>, StoreError>) {
+    pub(super) fn read_again(
+        &mut self,
+        had: Vec<MessageId>,
+        messages: Result<Vec<Message>, StoreError>,
+    ) {
         let Some(messages) = messages.ok().filter(|_| !self.lacks_names()) else {
             let again = || ChannelMessage::Due(Due::ReadAgain);
             self.myself.send_after(super::RELOAD_AFTER, again);
             return;
         };
         self.owes_second_read = false;
+        self.look_for_what_has_gone(had, &messages);
         for message in messages {
             if self.tail.get(message.id).is_none() && !self.timeline.was_deleted(message.id) {
                 self.note_sent(message, 0);
@@ -424,19 +436,23 @@ impl State {
         self.show_what_was_lost_with_an_owner();
     }
 
+    /// What was read at first and is not there any more an earlier owner may have deleted since.
+    fn look_for_what_has_gone(&mut self, had: Vec<MessageId>, there: &[Message]) {
+        let there: HashSet<MessageId> = there.iter().map(|message| message.id).collect();
+        for id in had.into_iter().filter(|id| !there.contains(id)) {
+            self.ask_what_stands_at(id);
+        }
+    }
+
     /// In a private, what an earlier owner sent last its people's nodes may never have been shown,
     /// if they have no relay that catches up.
     fn show_what_was_lost_with_an_owner(&mut self) {
-        let Conversation::Private(one, other) = self.conversation else {
-            return;
-        };
         let ago = (self.began.elapsed() + LOST_WITHIN).as_millis() as Millis;
         let since = self.node.clock.now() - ago;
         let newest = self.tail.since(MessageId::default());
         let sent = newest.filter(|message| message.datetime_sent >= since);
         let sent: HashSet<MessageId> = sent.map(|message| message.id).collect();
-        let nodes = self.node.roster().nodes_of(&[one, other], self.node.name());
-        for node in nodes {
+        for node in self.nodes_of_its_people() {
             if !sent.is_empty() && !self.viewers.nodes.contains_key(&node) {
                 let missed = self.viewers.missed.entry(node);
                 missed.or_insert_with(Missed::new).sent.extend(&sent);

@@ -220,8 +220,8 @@ impl Node {
                 self.reply(from, id, Reply::Done);
             }
             Question::Joined { people } => {
+                self.expect(from, &people);
                 self.tell_presence(PresenceMessage::Joined { node: from, people });
-                // What it does with them comes before anything it is told later.
                 self.reply(from, id, Reply::Done);
             }
             Question::EnterImplicitly { hash, channel } => {

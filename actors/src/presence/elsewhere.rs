@@ -104,15 +104,14 @@ impl State {
             .into_iter()
             .filter(|sign_in| !there.contains(sign_in))
             .collect();
+        self.node.expect(node, &people);
         self.come_elsewhere(node, people);
         self.parted(node, gone);
     }
 
-    /// Whoever comes to another node is shown there what is said to them from now on; people here
-    /// are told when it is their turn.
+    /// Those who are expected come; people here are told when it is their turn.
     pub(super) fn come_elsewhere(&mut self, node: NodeName, people: Vec<Online>) {
         for online in people {
-            self.node.roster_mut().expect(node, &online);
             self.person_on(online.user, node);
             self.queue(Move::Joined { node, online });
         }
@@ -122,7 +121,7 @@ impl State {
         let is_member = self.node.cluster.map().view.member(node).is_some();
         let first = {
             let mut roster = self.node.roster_mut();
-            roster.expect_no_more(node, online);
+            roster.expect_no_more(node, online.user);
             is_member && roster.join_elsewhere(node, online)
         };
         if first {

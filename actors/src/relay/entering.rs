@@ -183,7 +183,11 @@ impl State {
     /// But the owner may have heard of this relay only after they had read it, if it had to be
     /// asked again: they are told what was sent since they came, and drop what they know.
     pub(super) fn tell_missed(&self, sent: &[Entry], ask: u64) {
+        let mut reached = HashSet::new();
         for entering in self.entering.iter().filter(|it| it.came < ask) {
+            if !reached.insert(entering.viewer.connection) {
+                continue;
+            }
             let from = entering.came_at - WRITTEN_WITHIN;
             let since = |entry: &&Entry| entry.datetime_sent.is_some_and(|at| at >= from);
             let missed: Vec<Entry> = sent.iter().filter(since).cloned().collect();

@@ -23,6 +23,30 @@ fn a_person_joins_with_the_first_connection_and_parts_with_the_last() {
 }
 
 #[test]
+fn what_is_said_to_somebody_goes_where_they_are_expected_until_all_of_that_was_told() {
+    let mut roster = Roster::default();
+    let [here, there] = [1, 2].map(|slot| NodeName { slot, since: 0 });
+    let online = Online {
+        user: UserId(1),
+        username: name(1),
+        sign_in: sign_in(1),
+    };
+    let nodes = |roster: &Roster| roster.nodes_of(&[online.user], here).len();
+    roster.join_elsewhere(there, &online);
+    // Goes, comes back, and goes: each is told in its turn.
+    roster.expect(there, online.user);
+    roster.expect(there, online.user);
+    assert!(roster.part_elsewhere(there, online.sign_in).unwrap().parted);
+    assert_eq!(nodes(&roster), 1, "comes back");
+    roster.expect_no_more(there, online.user);
+    roster.join_elsewhere(there, &online);
+    roster.part_elsewhere(there, online.sign_in);
+    assert_eq!(nodes(&roster), 1, "and comes once more");
+    roster.expect_no_more(there, online.user);
+    assert_eq!(nodes(&roster), 0);
+}
+
+#[test]
 fn of_who_comes_and_goes_within_a_tick_the_last_is_told() {
     let mut batch = PresenceBatch::default();
     batch.join(&name(1));

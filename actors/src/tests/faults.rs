@@ -365,3 +365,78 @@ async fn a_store_that_hangs_gets_no_more_than_it_can_hold() {
     }
     assert!(says().await.unwrap().is_ok());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_could_not_be_bound_anew_is_bound_the_next_time() {
+    let world = World::new().await;
+    let ada = world.person("ada").await;
+    let says = || {
+        let post = ada.post_to(ting(), "said", false, Some("key"));
+        world.system.post(post)
+    };
+    world.store.obstruct(Some(("append", Obstacle::Refused)));
+    assert!(says().await.is_err());
+    tokio::time::sleep(Duration::from_secs(16 * 60)).await;
+    for hindered in ["rebind_key", "end_message"] {
+        world.store.obstruct(Some((hindered, Obstacle::Refused)));
+        assert!(says().await.is_err(), "{hindered}");
+    }
+    world.store.obstruct(None);
+    let said = says().await.unwrap().id;
+    let entries = world.history().await.entries;
+    let ids: Vec<MessageId> = entries.iter().map(|entry| entry.id).collect();
+    assert_eq!(ids, [said]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_repeats_while_a_key_is_bound_anew_gets_the_message_that_is_there() {
+    let world = World::new().await;
+    let ada = world.person("ada").await;
+    let says = || {
+        let post = ada.post_to(ting(), "said", false, Some("key"));
+        world.system.post(post)
+    };
+    world.store.obstruct(Some(("append", Obstacle::Refused)));
+    assert!(says().await.is_err());
+    tokio::time::sleep(Duration::from_secs(16 * 60)).await;
+    world.store.obstruct(Some(("placed", Obstacle::Held)));
+    let overtakes = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        // Only who is held already is held on.
+        world.store.obstruct(Some(("nothing", Obstacle::Held)));
+        let said = says().await.unwrap().id;
+        world.store.obstruct(None);
+        said
+    };
+    let (overtaken, said) = tokio::join!(says(), overtakes);
+    assert_eq!(overtaken.unwrap().id, said);
+    assert_eq!(world.history().await.entries.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_earlier_owner_deletes_after_the_first_read_is_gone() {
+    let world = World::new().await;
+    let (ada, bob) = (world.person("ada").await, world.person("bob").await);
+    let id = ada.says("said").await.id;
+    bob.sees_sent(id, "said").await;
+    let (node, conversation) = (world.node(), ting().conversation);
+    node.tell_channel(&conversation, ChannelMessage::Break);
+    // It is read once more when whatever the earlier life began has ended.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(world.history().await.entries.len(), 1);
+    let now = node.clock.now();
+    world
+        .store
+        .end_message(&conversation, id, now)
+        .await
+        .unwrap();
+    let shown_gone = || {
+        let last = bob.heard().into_iter().rev();
+        let mut entries = last
+            .filter_map(|(_, body)| body.as_array().cloned())
+            .flatten();
+        entries.any(|entry| entry["id"] == serde_json::json!(id) && entry["text"] == "")
+    };
+    world.until("it is shown to be gone", shown_gone).await;
+    assert!(world.history().await.entries.is_empty());
+}

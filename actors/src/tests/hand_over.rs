@@ -152,6 +152,30 @@ async fn what_is_deleted_during_a_hand_over_is_shown_to_be_gone() {
         .await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_ghost_that_is_deleted_during_a_hand_over_does_not_live_on() {
+    let mut cluster = Cluster::of(3).await;
+    let (owner, one, _) = cluster.around_ting();
+    // Nobody watches, so no relay knows of it.
+    let ada = cluster.nodes[one].signed_in("ada").await;
+    let ghost = ada.types("typed").await.id;
+    let drained = cluster.nodes.remove(owner);
+    let (store, node) = (drained.store.clone(), drained.node().clone());
+    store.obstruct(Some(("end_message", Obstacle::Late)));
+    let deletes = ada.system.delete(ghost);
+    let hands_over = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let draining = drains(drained);
+        lost_by(&node, &ting().conversation).await;
+        store.obstruct(None);
+        draining.await.unwrap();
+    };
+    let (deleted, ()) = tokio::join!(deletes, hands_over);
+    assert_eq!(deleted, Ok(()));
+    let entries = history(&cluster.nodes[0], &ting().conversation).await;
+    assert!(entries.is_empty(), "{entries:?}");
+}
+
 /// What Ada types there, for all that a relay knows.
 fn ghost(world: &World, ada: &Person, target: &Target) -> Ghost {
     let id = world.node().clock.next_id(MessageId::default()).unwrap();

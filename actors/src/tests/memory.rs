@@ -442,7 +442,7 @@ impl Store for MemoryStore {
     }
 
     async fn placed(&self, id: MessageId) -> Result<Placed, StoreError> {
-        self.with(|state| {
+        self.named("placed", |state| {
             if let Some((conversation, _)) = state.ended.get(&id) {
                 return Placed::Ended(Ended {
                     conversation: conversation.clone(),
@@ -587,7 +587,7 @@ impl Store for MemoryStore {
         claim: &KeyClaim,
         now: Millis,
     ) -> Result<KeyClaim, StoreError> {
-        self.with(|state| {
+        self.named("rebind_key", |state| {
             let row = state.keys.entry((user, key.to_owned()));
             let row = row.or_insert_with(|| (claim.clone(), now));
             if row.0.id == old || now - row.1 >= KeyClaim::LIFETIME {

@@ -74,10 +74,10 @@ async fn a_private_is_shown_to_who_came_among_a_thousand() {
             sign_in: SignInHash(hash),
         }
     };
-    let joined = PresenceMessage::Joined {
-        node: cluster.name(1),
-        people: (1..1_000).map(online).collect(),
-    };
+    let people: Vec<Online> = (1..1_000).map(online).collect();
+    let node = cluster.name(1);
+    cluster.nodes[0].node().expect(node, &people);
+    let joined = PresenceMessage::Joined { node, people };
     let presence = cluster.nodes[0].node().directory.presence().unwrap();
     presence.cast(joined).unwrap();
     let bob = cluster.nodes[1].connect(&bob, Wants::default()).await;
