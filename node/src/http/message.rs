@@ -33,7 +33,8 @@ pub struct Begin {
     text: String,
     /// False types and sends in one.
     typing: Option<bool>,
-    /// The client's own idempotency key.
+    /// The client's own idempotency key: while the message is typed, known in its conversation;
+    /// once it was sent with `typing: false`, everywhere for a day.
     #[schema(min_length = 1, max_length = 64)]
     key: Option<String>,
 }
